@@ -1,0 +1,110 @@
+//! What happens, one event a line, on standard output.
+
+use std::fmt::{Display, Write as _};
+use std::io::{self, Write as _};
+use std::mem;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+/// Bytes of journal that wait while standard output takes nothing; more is left out.
+const CAPACITY: usize = 1024 * 1024;
+
+/// The server's journal.
+///
+/// A line is one event, begun with the seconds since the journal was opened:
+/// `[    3.141] client 1: disconnected`.
+///
+/// Nobody waits for standard output except the journal's own thread, which writes each
+/// line as soon as it can. While standard output takes nothing (a full pipe whose reader
+/// is stopped, a terminal after Ctrl-S), up to 1 MiB of lines wait; later ones are left
+/// out, and a line says how many. What a closed standard output or a full disk refuses is
+/// gone, and the server goes on.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    opened: Instant,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    filled: Condvar,
+}
+
+/// What has happened and is not yet written.
+#[derive(Debug, Default)]
+struct Waiting {
+    lines: String,
+    left_out: u64,
+}
+
+impl Journal {
+    /// Opens the journal and starts its thread.
+    ///
+    /// # Errors
+    ///
+    /// When there is no thread to be had.
+    pub fn open() -> io::Result<Self> {
+        let journal = Self {
+            opened: Instant::now(),
+            shared: Arc::default(),
+        };
+        let writer = journal.clone();
+        thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || writer.write())?;
+        Ok(journal)
+    }
+
+    /// Journals an event, at once and without waiting for standard output.
+    pub fn log(&self, event: impl Display) {
+        let event = event.to_string();
+        let mut waiting = self.lock();
+        if waiting.lines.len() >= CAPACITY {
+            waiting.left_out += 1;
+            return;
+        }
+        let is_first = waiting.lines.is_empty();
+        self.write_line(&mut waiting.lines, &event);
+        drop(waiting);
+        if is_first {
+            self.shared.filled.notify_one();
+        }
+    }
+
+    /// Writes what is waiting, for ever.
+    fn write(&self) {
+        let mut lines = String::new();
+        loop {
+            let mut waiting = self
+                .shared
+                .filled
+                .wait_while(self.lock(), |waiting| waiting.lines.is_empty())
+                .unwrap_or_else(PoisonError::into_inner);
+            mem::swap(&mut lines, &mut waiting.lines);
+            let left_out = mem::take(&mut waiting.left_out);
+            drop(waiting);
+
+            if left_out > 0 {
+                let event = format!("{left_out} lines left out: standard output was full");
+                self.write_line(&mut lines, &event);
+            }
+            // Whoever closed standard output does not want to read, and needs no error.
+            let _ = io::stdout().write_all(lines.as_bytes());
+            lines.clear();
+        }
+    }
+
+    fn write_line(&self, lines: &mut String, event: &str) {
+        let seconds = self.opened.elapsed().as_secs_f64();
+        writeln!(lines, "[{seconds:9.3}] {event}").expect("a string takes every line");
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.shared
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}

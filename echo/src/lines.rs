@@ -1,0 +1,77 @@
+//! Lines of bounded length.
+
+use std::io::{self, BufRead, Read};
+
+use anyhow::{Result, ensure};
+
+/// Reads a line of at most `limit` bytes, without its end (LF or CR LF); `None` is the end
+/// of the stream. What is not UTF-8 in it becomes `�`.
+///
+/// # Errors
+///
+/// When reading fails, when the line is longer, and, with [`io::ErrorKind::UnexpectedEof`],
+/// when the stream ends within the line: what came is not what was meant, for half of
+/// `1 10` is `1 1`.
+pub fn read_line(reader: &mut impl BufRead, limit: usize) -> Result<Option<String>> {
+    let mut line = Vec::new();
+    let with_end = limit as u64 + 2;
+    reader.take(with_end).read_until(b'\n', &mut line)?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    let is_whole = line.pop_if(|byte| *byte == b'\n').is_some();
+    line.pop_if(|byte| is_whole && *byte == b'\r');
+    ensure!(line.len() <= limit, "a line of more than {limit} bytes");
+    if !is_whole {
+        let cut = "the stream ended within a line";
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, cut).into());
+    }
+    Ok(Some(String::from_utf8_lossy(&line).into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lines of `text`, each at most 4 bytes long, up to the first error.
+    fn lines(mut text: &[u8]) -> Vec<String> {
+        let mut lines = Vec::new();
+        loop {
+            match read_line(&mut text, 4) {
+                Ok(Some(line)) => lines.push(line),
+                Ok(None) => return lines,
+                Err(error) => {
+                    lines.push(format!("error: {error}"));
+                    return lines;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_ends_with_lf_or_cr_lf() {
+        assert_eq!(lines(b"one\ntwo\r\n\n\r\n"), ["one", "two", "", ""]);
+    }
+
+    #[test]
+    fn a_line_may_be_as_long_as_the_limit_whatever_its_end() {
+        let too_long = "error: a line of more than 4 bytes";
+        assert_eq!(lines(b"four\nfour\r\n"), ["four", "four"]);
+        assert_eq!(lines(b"fives\n"), [too_long]);
+        assert_eq!(lines(b"fives\r\n"), [too_long]);
+        assert_eq!(lines(&[b'x'; 100]), [too_long]);
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_no_line() {
+        assert_eq!(
+            lines(b"one\n1 1"),
+            ["one", "error: the stream ended within a line"]
+        );
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_replaced() {
+        assert_eq!(lines(b"a\xffb\n"), ["a\u{fffd}b"]);
+    }
+}
