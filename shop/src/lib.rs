@@ -1,1 +1,209 @@
-//! x
+//! Exercise 4: a shop whose stock many may read at once, and one at a time may change.
+//!
+//! ```text
+//! cargo run -p shop --bin server
+//! cargo run -p shop --bin client
+//! ```
+//!
+//! # The conversation
+//!
+//! 1. On connecting, the server takes the read lock, sleeps inside it for `--delay`
+//!    seconds, as a slow database would, and sends the stock: a line
+//!    `ID<TAB>QUANTITY<TAB>NAME` for each product, then an empty line.
+//! 2. The client sends `ID QUANTITY`. Under the write lock the server checks the stock,
+//!    sleeps for the delay, changes the quantity, and answers `confirmed: …`; or
+//!    `error: REASON`, with neither sleep nor change. A line that is no order is refused
+//!    before any lock is taken.
+//! 3. More orders may follow, until the client closes. A line of more than 1 KiB is an
+//!    error that closes.
+//!
+//! ```text
+//! $ nc 127.0.0.1 7004
+//! 1    10    Keyboard
+//! 2    25    Mouse
+//! 3    3    Écran 4K
+//! 4    1    Crème brûlée torch
+//!
+//! 1 3
+//! confirmed: 3 x Keyboard, 7 left
+//! 1 8
+//! error: not enough in stock: 7 x Keyboard left
+//! ```
+//!
+//! # The lock
+//!
+//! Readers share the lock, so twenty lists take one delay. A writer has it alone, so
+//! twenty orders take twenty delays, and nothing happens between a check and its change:
+//! the quantity is never negative. With `--no-lock` the check and the change still happen,
+//! but others may come between them, and the quantity can go below zero.
+//!
+//! Which of those who wait is next, [`RwLock`] leaves to the system. On Linux, std lets a
+//! waiting writer go before readers that come later: a list that arrives while an order
+//! waits, waits too, although others are being read.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{LazyLock, RwLock};
+
+use anyhow::{Context, Error, Result, ensure};
+
+/// Where the server listens unless `--addr` says otherwise.
+pub const ADDR: &str = "127.0.0.1:7004";
+
+/// The longest line that the server takes, in bytes.
+pub const LONGEST_ORDER: usize = 1024;
+
+/// Everything there is to sell.
+pub static STOCK: LazyLock<RwLock<Vec<Product>>> = LazyLock::new(|| {
+    let product = |id, quantity, name: &str| Product {
+        id,
+        quantity,
+        name: name.to_owned(),
+    };
+    RwLock::new(vec![
+        product(1, 10, "Keyboard"),
+        product(2, 25, "Mouse"),
+        product(3, 3, "Écran 4K"),
+        product(4, 1, "Crème brûlée torch"),
+    ])
+});
+
+/// A product, of which `quantity` are in stock.
+///
+/// It is shown, and read back, as its line of the conversation: `ID<TAB>QUANTITY<TAB>NAME`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Product {
+    /// What it is ordered by.
+    pub id: u32,
+    /// What it is called: no tab and no line end.
+    pub name: String,
+    /// How many are left: signed, to show what goes wrong without the lock.
+    pub quantity: i64,
+}
+
+impl fmt::Display for Product {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}\t{}\t{}", self.id, self.quantity, self.name)
+    }
+}
+
+impl FromStr for Product {
+    type Err = Error;
+
+    fn from_str(line: &str) -> Result<Self> {
+        let parse = || {
+            let (id, rest) = line.split_once('\t')?;
+            let (quantity, name) = rest.split_once('\t')?;
+            Some(Self {
+                id: id.parse().ok()?,
+                quantity: quantity.parse().ok()?,
+                name: name.to_owned(),
+            })
+        };
+        parse().with_context(|| format!("expected ID<TAB>QUANTITY<TAB>NAME, not {line:?}"))
+    }
+}
+
+/// An order of `quantity`, at least 1, of the product `id`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Which product.
+    pub id: u32,
+    /// How many.
+    pub quantity: i64,
+}
+
+impl FromStr for Order {
+    type Err = Error;
+
+    /// Reads `ID QUANTITY`.
+    fn from_str(line: &str) -> Result<Self> {
+        let parse = || {
+            let (id, quantity) = line.trim().split_once(char::is_whitespace)?;
+            Some(Self {
+                id: id.parse().ok()?,
+                quantity: quantity.trim().parse().ok()?,
+            })
+        };
+        let order = parse().context("expected ID QUANTITY")?;
+        ensure!(order.quantity >= 1, "the quantity must be at least 1");
+        Ok(order)
+    }
+}
+
+impl Order {
+    /// Checks that there is enough in stock, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such product, or not enough of it.
+    pub fn check(self, stock: &[Product]) -> Result<()> {
+        let Product { name, quantity, .. } = &stock[self.position(stock)?];
+        ensure!(
+            *quantity >= self.quantity,
+            "not enough in stock: {quantity} x {name} left"
+        );
+        Ok(())
+    }
+
+    /// Takes the quantity out of the stock, enough or not, and returns the confirmation.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such product.
+    pub fn carry_out(self, stock: &mut [Product]) -> Result<String> {
+        let product = &mut stock[self.position(stock)?];
+        product.quantity -= self.quantity;
+        Ok(format!(
+            "confirmed: {} x {}, {} left",
+            self.quantity, product.name, product.quantity
+        ))
+    }
+
+    fn position(self, stock: &[Product]) -> Result<usize> {
+        let position = stock.iter().position(|product| product.id == self.id);
+        position.with_context(|| format!("no product {}", self.id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_an_id_and_a_quantity() {
+        let order = Order { id: 1, quantity: 3 };
+        for line in ["1 3", " 1\t 3 ", "01 +3"] {
+            assert_eq!(line.parse::<Order>().unwrap(), order, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_order_is_refused() {
+        let refusal = |line: &str| line.parse::<Order>().unwrap_err().to_string();
+        for line in [
+            "",
+            "1",
+            "1 2 3",
+            "one 2",
+            "1 2.5",
+            "-1 2",
+            "1 99999999999999999999",
+        ] {
+            assert_eq!(refusal(line), "expected ID QUANTITY", "{line:?}");
+        }
+        for line in ["1 0", "1 -2"] {
+            assert_eq!(refusal(line), "the quantity must be at least 1", "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_product_reads_back_as_it_is_shown() {
+        for product in STOCK.read().unwrap().iter() {
+            assert_eq!(product.to_string().parse::<Product>().unwrap(), *product);
+        }
+        for line in ["", "1", "1\t2", "1 2 Mouse", "one\t2\tMouse"] {
+            assert!(line.parse::<Product>().is_err(), "{line:?}");
+        }
+    }
+}
