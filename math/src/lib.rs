@@ -1,1 +1,42 @@
-//! x
+//! Exercise 3: a server that takes an action and numbers, and answers at `=`.
+//!
+//! ```text
+//! cargo run -p math --bin server
+//! cargo run -p math --bin client -- mean 1 2 6
+//! ```
+//!
+//! # The conversation
+//!
+//! Tokens are separated by white space, over as many lines and packets as they like: an
+//! [`Action`], numbers, `=`. The answer is one line. Then the next action may follow.
+//!
+//! ```text
+//! $ nc 127.0.0.1 7003
+//! sum 1 2
+//! 3 =
+//! 6
+//! MOYENNE 1 2 6 = min 4 -2.5 =
+//! 3
+//! -2.5
+//! ```
+//!
+//! Numbers are finite decimal `f64`s: `-3`, `2.5`, `1e-7`. An answer is the shortest
+//! decimal that reads back as the same `f64`. The list of numbers is kept nowhere, so it
+//! may be of any length; [`Statistics`] folds it in constant memory.
+//!
+//! The exercise asks for no error handling in the conversation, so there is none but `?`:
+//! the first error ends that conversation, alone, and the ground floor turns it into the
+//! line `error: REASON` before it closes.
+
+mod action;
+mod number;
+mod statistics;
+mod tokens;
+
+pub use action::Action;
+pub use number::{format_number, parse_number};
+pub use statistics::Statistics;
+pub use tokens::Tokens;
+
+/// Where the server listens unless `--addr` says otherwise.
+pub const ADDR: &str = "127.0.0.1:7003";

@@ -1,0 +1,86 @@
+//! What can be asked of numbers, and how it is written.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Error, Result, bail};
+use echo::Excerpt;
+
+/// What can be asked of numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// `sum`, `somme`; of no numbers, 0.
+    Sum,
+    /// `mean`, `average`, `moyenne`.
+    Mean,
+    /// `stddev`, `écart-type`, `ecart-type`: of the population, that is divided by n.
+    StandardDeviation,
+    /// `min`.
+    Min,
+    /// `max`.
+    Max,
+}
+
+impl FromStr for Action {
+    type Err = Error;
+
+    /// Reads an action's name, English or French, in any letter case.
+    fn from_str(name: &str) -> Result<Self> {
+        Ok(match name.to_lowercase().as_str() {
+            "sum" | "somme" => Self::Sum,
+            "mean" | "average" | "moyenne" => Self::Mean,
+            "stddev" | "écart-type" | "ecart-type" => Self::StandardDeviation,
+            "min" => Self::Min,
+            "max" => Self::Max,
+            _ => bail!(
+                "no action {}: expected sum, mean, stddev, min or max",
+                Excerpt(name.as_bytes())
+            ),
+        })
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Sum => "sum",
+            Self::Mean => "mean",
+            Self::StandardDeviation => "stddev",
+            Self::Min => "min",
+            Self::Max => "max",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_english_or_french_in_any_case() {
+        for (action, names) in [
+            (Action::Sum, &["sum", "SUM", "somme"][..]),
+            (Action::Mean, &["mean", "Average", "MOYENNE"]),
+            (
+                Action::StandardDeviation,
+                &["stddev", "écart-type", "ÉCART-TYPE", "ecart-type"],
+            ),
+            (Action::Min, &["min", "Min"]),
+            (Action::Max, &["max", "MAX"]),
+        ] {
+            for name in names {
+                assert_eq!(name.parse::<Action>().unwrap(), action, "{name}");
+            }
+            assert_eq!(action.to_string().parse::<Action>().unwrap(), action);
+        }
+    }
+
+    #[test]
+    fn another_name_is_refused() {
+        let error = "produit".parse::<Action>().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            r#"no action "produit": expected sum, mean, stddev, min or max"#
+        );
+    }
+}

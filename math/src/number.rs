@@ -1,0 +1,100 @@
+//! Numbers as they are written.
+
+use anyhow::{Result, bail, ensure};
+use echo::Excerpt;
+
+/// Reads a finite decimal number.
+///
+/// # Errors
+///
+/// When `token` is no decimal number, or one beyond ±1.8 × 10³⁰⁸.
+pub fn parse_number(token: &str) -> Result<f64> {
+    let excerpt = Excerpt(token.as_bytes());
+    // `f64` also reads the words `nan`, `inf` and `infinity`.
+    let is_decimal = !token.contains(['n', 'N']);
+    match token.parse::<f64>() {
+        Ok(number) if is_decimal => {
+            ensure!(
+                number.is_finite(),
+                "{excerpt} is outside the range of a 64-bit float"
+            );
+            Ok(number)
+        }
+        _ => bail!("{excerpt} is not a number: expected a decimal, such as -2.5 or 1e-7"),
+    }
+}
+
+/// Writes a finite number as the shortest decimal that reads back as the same `f64`, with
+/// an exponent below 10^-5 and from 10^16 on.
+pub fn format_number(number: f64) -> String {
+    let decimal = format!("{number:?}");
+    decimal.strip_suffix(".0").unwrap_or(&decimal).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_read() {
+        for (token, number) in [
+            ("-3", -3.0),
+            ("2.5", 2.5),
+            ("1e-7", 1e-7),
+            ("+.5E1", 5.0),
+            ("7.", 7.0),
+            ("1e-400", 0.0),
+        ] {
+            assert_eq!(
+                parse_number(token).unwrap().to_bits(),
+                f64::to_bits(number),
+                "{token}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_finite_decimal_is_refused() {
+        let refusal = |token| parse_number(token).unwrap_err().to_string();
+        for token in [
+            "nan",
+            "-NaN",
+            "inf",
+            "-Infinity",
+            "1,5",
+            "0x10",
+            "==",
+            "1_000",
+            "",
+            "-",
+            "1e",
+        ] {
+            let expected = "is not a number: expected a decimal, such as -2.5 or 1e-7";
+            assert_eq!(refusal(token), format!("{token:?} {expected}"));
+        }
+        for token in ["1e400", "-1e309"] {
+            assert_eq!(
+                refusal(token),
+                format!("{token:?} is outside the range of a 64-bit float")
+            );
+        }
+    }
+
+    #[test]
+    fn a_number_is_written_short_and_reads_back_the_same() {
+        for (number, decimal) in [
+            (6.0, "6"),
+            (-0.1, "-0.1"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (1e15, "1000000000000000"),
+            (1e16, "1e16"),
+            (0.0001, "0.0001"),
+            (1e-7, "1e-7"),
+            (f64::MAX, "1.7976931348623157e308"),
+            (5e-324, "5e-324"),
+        ] {
+            assert_eq!(format_number(number), decimal);
+            assert_eq!(parse_number(decimal).unwrap().to_bits(), number.to_bits());
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! Sum, mean, standard deviation, least and greatest of any amount of numbers, in one pass
+//! and constant memory.
+
+use anyhow::{Result, ensure};
+
+use crate::Action;
+
+/// The greatest deviation, in units, for which the unit need not grow.
+const MOST_UNITS: f64 = 1e60;
+
+/// What is known of the numbers so far.
+///
+/// # Accuracy
+///
+/// A plain sum loses the last digits of each number that is added to a greater one. The
+/// sums here are kept with what was lost (Neumaier, *Rundungsfehleranalyse einiger
+/// Verfahren zur Summation endlicher Summen*, 1974), so that their error does not grow with
+/// their length: about 16 digits are right, less those that cancel.
+///
+/// The standard deviation comes from the sums of *d* and of *d*², where *d* is a number
+/// less the first one; that shift leaves small what would cancel between Σ*x*² and (Σ*x*)²
+/// (Chan, Golub & LeVeque, *Algorithms for Computing the Sample Variance*, 1983). The
+/// squares are added exactly, and so is what is subtracted from their sum, so that 12 digits
+/// are right even where the first number lies far from all others.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Statistics {
+    count: u64,
+    first: f64,
+    min: f64,
+    max: f64,
+    sum: Sum,
+    /// Sums of the deviations from `first`, and of their squares, in `unit`s.
+    deviations: Sum,
+    squares: Sum,
+    /// The power of two that deviations are divided by, which is exact: squares overflow
+    /// from 10^154 on and vanish below 10^-154, unless they are kept of their own size.
+    unit: f64,
+}
+
+impl Statistics {
+    /// How many numbers there are.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Adds a finite number.
+    pub fn push(&mut self, number: f64) {
+        if self.count == 0 {
+            *self = Self {
+                first: number,
+                min: number,
+                max: number,
+                ..Self::default()
+            };
+        }
+        self.count += 1;
+        self.min = self.min.min(number);
+        self.max = self.max.max(number);
+        self.sum.add(number);
+        self.deviate(number - self.first);
+    }
+
+    fn deviate(&mut self, deviation: f64) {
+        if deviation == 0.0 {
+            return;
+        }
+        if deviation.abs() > self.unit * MOST_UNITS {
+            let unit = power_of_two(deviation);
+            let ratio = self.unit / unit;
+            self.deviations.scale(ratio);
+            self.squares.scale(ratio * ratio);
+            self.unit = unit;
+        }
+        let deviation = deviation / self.unit;
+        self.deviations.add(deviation);
+        self.squares.add_product(deviation, deviation);
+    }
+
+    /// What `action` asks for.
+    ///
+    /// # Errors
+    ///
+    /// When there are no numbers (their sum is 0), and when the answer, or a sum on the way
+    /// to it, is outside the range of an `f64`.
+    pub fn answer(&self, action: Action) -> Result<f64> {
+        ensure!(
+            self.count > 0 || action == Action::Sum,
+            "the {action} of no numbers is undefined"
+        );
+        let answer = match action {
+            Action::Sum => self.sum.value(),
+            Action::Mean => self.sum.value() / self.n(),
+            Action::StandardDeviation => self.standard_deviation(),
+            Action::Min => self.min,
+            Action::Max => self.max,
+        };
+        ensure!(
+            answer.is_finite(),
+            "the {action} is outside the range of a 64-bit float"
+        );
+        Ok(answer)
+    }
+
+    /// √(Σ(*d* − *m*)² / *n*), where *m* is the mean of the deviations *d*.
+    fn standard_deviation(&self) -> f64 {
+        let n = self.n();
+        let mean = self.deviations.value() / n;
+        // Σ(d − m)² = Σd² − m (2 Σd − n m)
+        let mut rest = self.deviations;
+        rest.add(self.deviations.sum);
+        rest.add(self.deviations.lost);
+        rest.add_product(-n, mean);
+        let mut squares = self.squares;
+        squares.add_product(-mean, rest.sum);
+        squares.add_product(-mean, rest.lost);
+        self.unit * (squares.value() / n).clamp(0.0, f64::INFINITY).sqrt()
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "exact up to 2^53 numbers, years of sending"
+    )]
+    fn n(&self) -> f64 {
+        self.count as f64
+    }
+}
+
+/// The power of two in `number`: 1 for 1 to 2, 0.5 for 0.5 to 1, and so on.
+fn power_of_two(number: f64) -> f64 {
+    const EXPONENT: u64 = 0x7ff0_0000_0000_0000;
+    f64::from_bits(number.to_bits() & EXPONENT).max(f64::MIN_POSITIVE)
+}
+
+/// A sum, and what was lost by rounding it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    sum: f64,
+    lost: f64,
+}
+
+impl Sum {
+    fn add(&mut self, number: f64) {
+        let sum = self.sum + number;
+        // What was lost is what is missing of the lesser of the two.
+        self.lost += if self.sum.abs() >= number.abs() {
+            (self.sum - sum) + number
+        } else {
+            (number - sum) + self.sum
+        };
+        self.sum = sum;
+    }
+
+    /// Adds `a` × `b` exactly: the rounded product, and what rounding it lost.
+    fn add_product(&mut self, a: f64, b: f64) {
+        let product = a * b;
+        self.add(product);
+        self.lost += a.mul_add(b, -product);
+    }
+
+    fn scale(&mut self, factor: f64) {
+        self.sum *= factor;
+        self.lost *= factor;
+    }
+
+    fn value(self) -> f64 {
+        self.sum + self.lost
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these answers are exact")]
+mod tests {
+    use super::*;
+    use Action::{Max, Mean, Min, StandardDeviation, Sum};
+
+    fn of(numbers: impl IntoIterator<Item = f64>) -> Statistics {
+        let mut statistics = Statistics::default();
+        numbers
+            .into_iter()
+            .for_each(|number| statistics.push(number));
+        statistics
+    }
+
+    #[track_caller]
+    fn assert_digits(statistics: &Statistics, action: Action, expected: f64, digits: i32) {
+        let answer = statistics.answer(action).unwrap();
+        let error = ((answer - expected) / expected).abs();
+        assert!(
+            error < 10f64.powi(-digits),
+            "{action}: {answer}, expected {expected}"
+        );
+    }
+
+    /// Exact mean and standard deviation of `integers` / `scale`, a power of two, rounded
+    /// once at the end.
+    #[expect(clippy::cast_precision_loss, reason = "the one rounding")]
+    fn exact(integers: &[i128], scale: f64) -> (f64, f64) {
+        let n = integers.len() as i128;
+        let sum: i128 = integers.iter().sum();
+        // The variance is the same of what they are more than the last one, which is less.
+        let deviations = integers
+            .iter()
+            .map(|integer| integer - integers[integers.len() - 1]);
+        let squares: i128 = deviations
+            .clone()
+            .map(|deviation| deviation * deviation)
+            .sum();
+        let variance = n * squares - deviations.sum::<i128>().pow(2);
+        (
+            sum as f64 / n as f64 / scale,
+            (variance as f64).sqrt() / n as f64 / scale,
+        )
+    }
+
+    /// Integers from 0 to `limit`, the same in every run (Knuth's MMIX generator).
+    fn pseudo_random(limit: i128) -> impl Iterator<Item = i128> {
+        let mut state = 42_u64;
+        std::iter::repeat_with(move || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            i128::from(state >> 11) % limit
+        })
+    }
+
+    #[test]
+    fn small_sets_are_exact() {
+        let set = of([2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]);
+        let answers =
+            [Sum, Mean, StandardDeviation, Min, Max].map(|action| set.answer(action).unwrap());
+        assert_eq!(answers, [40.0, 5.0, 2.0, 2.0, 9.0]);
+        let one = of([-3.5]);
+        let answers =
+            [Sum, Mean, StandardDeviation, Min, Max].map(|action| one.answer(action).unwrap());
+        assert_eq!(answers, [-3.5, -3.5, 0.0, -3.5, -3.5]);
+    }
+
+    #[test]
+    fn of_no_numbers_there_is_a_sum_alone() {
+        let none = Statistics::default();
+        assert_eq!(none.answer(Sum).unwrap(), 0.0);
+        for action in [Mean, StandardDeviation, Min, Max] {
+            assert!(none.answer(action).is_err(), "{action}");
+        }
+    }
+
+    /// The sets `NumAcc1` to `NumAcc4` of the NIST Statistical Reference Datasets, whose
+    /// certified standard deviations divide by n - 1.
+    #[test]
+    fn the_sets_of_nist_are_right_to_twelve_digits() {
+        let set = of([10_000_001.0, 10_000_003.0, 10_000_002.0]);
+        assert_eq!(set.answer(Mean).unwrap(), 10_000_002.0);
+        assert_digits(&set, StandardDeviation, (2.0_f64 / 3.0).sqrt(), 15);
+
+        // The decimals of the other three are no floats; these are the nearest.
+        for base in [1.0, 1e6, 1e7] {
+            let pairs = std::iter::repeat_n([base + 0.1, base + 0.3], 500).flatten();
+            let numbers: Vec<f64> = std::iter::once(base + 0.2).chain(pairs).collect();
+            let scale = 2_f64.powi(52);
+            #[expect(clippy::cast_possible_truncation, reason = "scaled, they are integers")]
+            let integers: Vec<i128> = numbers
+                .iter()
+                .map(|number| (number * scale) as i128)
+                .collect();
+            let (mean, deviation) = exact(&integers, scale);
+            let set = of(numbers);
+            assert_digits(&set, Mean, mean, 15);
+            assert_digits(&set, StandardDeviation, deviation, 14);
+        }
+    }
+
+    #[test]
+    fn a_mean_far_above_the_deviation_costs_no_digits() {
+        let scale = 2_f64.powi(20);
+        let billion = 1_000_000_000 << 20;
+        let integers: Vec<i128> = pseudo_random(1 << 20)
+            .take(100_000)
+            .map(|x| billion + x)
+            .collect();
+        let (mean, deviation) = exact(&integers, scale);
+        #[expect(clippy::cast_precision_loss, reason = "they have 50 bits")]
+        let set = of(integers.iter().map(|integer| *integer as f64 / scale));
+        assert_digits(&set, Mean, mean, 15);
+        assert_digits(&set, StandardDeviation, deviation, 14);
+    }
+
+    #[test]
+    fn a_first_number_far_from_the_others_costs_no_digits() {
+        for first in [0, 1 << 50, -(1 << 50)] {
+            let others = pseudo_random(1000).take(100_000).map(|x| 1_000_000_007 + x);
+            let integers: Vec<i128> = std::iter::once(first).chain(others).collect();
+            let (mean, deviation) = exact(&integers, 1.0);
+            #[expect(clippy::cast_precision_loss, reason = "they have 50 bits")]
+            let set = of(integers.iter().map(|integer| *integer as f64));
+            assert_digits(&set, Mean, mean, 14);
+            assert_digits(&set, StandardDeviation, deviation, 14);
+        }
+    }
+
+    #[test]
+    fn the_order_of_a_sum_loses_nothing() {
+        assert_eq!(of([1.0, 1e100, 1.0, -1e100]).answer(Sum).unwrap(), 2.0);
+        let million = of(std::iter::repeat_n(0.1, 1_000_000));
+        assert_digits(&million, Sum, 100_000.000_000_000_005_55, 15);
+    }
+
+    #[test]
+    fn deviations_may_be_of_any_size() {
+        assert_digits(&of([1e-200, 3e-200]), StandardDeviation, 1e-200, 14);
+        assert_digits(&of([-1e200, 1e200]), StandardDeviation, 1e200, 14);
+        assert_digits(
+            &of([0.0, 5e-324, 2.0]),
+            StandardDeviation,
+            (8.0_f64 / 9.0).sqrt(),
+            14,
+        );
+        assert_digits(
+            &of([1e-300, 2e-300, 1e300, -1e300]),
+            StandardDeviation,
+            1e300 / 2_f64.sqrt(),
+            14,
+        );
+        let least = f64::from_bits(2); // Twice the least there is: its half is one, too.
+        assert_eq!(
+            of([0.0, least]).answer(StandardDeviation).unwrap(),
+            least / 2.0
+        );
+    }
+
+    #[test]
+    fn no_answer_is_infinite_or_no_number() {
+        let most = f64::MAX;
+        for numbers in [
+            vec![most, most],
+            vec![most, most, -most],
+            vec![-most, -most, most, most],
+        ] {
+            assert!(of(numbers.clone()).answer(Sum).is_err(), "{numbers:?}");
+            assert!(of(numbers).answer(Mean).is_err());
+        }
+        assert!(of([most, -most]).answer(StandardDeviation).is_err());
+        assert!(
+            of([most, -most, 1.0, 2.0])
+                .answer(StandardDeviation)
+                .is_err()
+        );
+    }
+}
