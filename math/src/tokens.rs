@@ -69,7 +69,9 @@ impl<R: Read> Tokens<R> {
             "{} is longer than {LONGEST} bytes",
             excerpt()
         );
-        let token = str::from_utf8(token).with_context(|| format!("{} is not UTF-8", excerpt()))?;
+        let token = str::from_utf8(token)
+            .ok()
+            .with_context(|| format!("{} is not UTF-8", excerpt()))?;
         Ok((length > 0).then_some(token))
     }
 

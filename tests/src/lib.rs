@@ -1,1 +1,411 @@
-//! x
+//! Starts the real programs and waits for what they do, but never for longer than
+//! [`PATIENCE`], and leaves nothing running.
+
+#![expect(
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    reason = "a helper fails its test by a panic"
+)]
+
+use std::fmt::Debug;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The longest wait for anything; only a failure takes so long.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The path of one of the programs, such as `echo-server`.
+#[macro_export]
+macro_rules! program {
+    ($name:literal) => {
+        env!(concat!("CARGO_BIN_EXE_", $name))
+    };
+}
+
+/// The lines of a stream, which a thread collects as they come.
+#[derive(Clone, Debug, Default)]
+pub struct Lines {
+    shared: Arc<(Mutex<Collected>, Condvar)>,
+}
+
+#[derive(Debug, Default)]
+struct Collected {
+    lines: Vec<String>,
+    has_ended: bool,
+}
+
+impl Lines {
+    fn of(stream: impl Read + Send + 'static) -> Self {
+        let lines = Self::default();
+        let collector = lines.clone();
+        thread::spawn(move || {
+            let mut stream = BufReader::new(stream);
+            let mut line = Vec::new();
+            while stream
+                .read_until(b'\n', &mut line)
+                .is_ok_and(|length| length > 0)
+            {
+                let text = String::from_utf8_lossy(&line)
+                    .trim_end_matches('\n')
+                    .to_owned();
+                collector.change(|collected| collected.lines.push(text));
+                line.clear();
+            }
+            collector.change(|collected| collected.has_ended = true);
+        });
+        lines
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Collected)) {
+        let (collected, changed) = &*self.shared;
+        change(&mut collected.lock().unwrap());
+        changed.notify_all();
+    }
+
+    /// Waits until `found` finds something in the lines so far.
+    #[track_caller]
+    fn wait_for<T>(&self, what: &dyn Debug, found: impl Fn(&Collected) -> Option<T>) -> T {
+        let (collected, changed) = &*self.shared;
+        let end = Instant::now() + PATIENCE;
+        let mut collected = collected.lock().unwrap();
+        loop {
+            if let Some(result) = found(&collected) {
+                return result;
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            assert!(
+                !left.is_zero(),
+                "no {what:?} came; what came: {:#?}",
+                collected.lines
+            );
+            collected = changed.wait_timeout(collected, left).unwrap().0;
+        }
+    }
+
+    /// Waits for a line that contains `text`, and returns it.
+    #[track_caller]
+    pub fn wait(&self, text: &str) -> String {
+        self.wait_for_count(text, 1).remove(0)
+    }
+
+    /// Waits for `count` lines that contain `text`, and returns them.
+    #[track_caller]
+    pub fn wait_for_count(&self, text: &str, count: usize) -> Vec<String> {
+        self.wait_for(&(text, count), |collected| {
+            let lines = collected.lines.iter().filter(|line| line.contains(text));
+            Some(lines.take(count).cloned().collect::<Vec<_>>())
+                .filter(|found| found.len() == count)
+        })
+    }
+
+    /// Waits for the end of the stream, and returns all its lines.
+    #[track_caller]
+    pub fn wait_for_end(&self) -> Vec<String> {
+        self.wait_for(&"end", |collected| {
+            collected.has_ended.then(|| collected.lines.clone())
+        })
+    }
+
+    /// The lines so far.
+    pub fn so_far(&self) -> Vec<String> {
+        self.shared.0.lock().unwrap().lines.clone()
+    }
+
+    /// The lines so far that contain `text`.
+    pub fn with(&self, text: &str) -> Vec<String> {
+        let mut lines = self.so_far();
+        lines.retain(|line| line.contains(text));
+        lines
+    }
+}
+
+/// A running program, which is killed when it is dropped.
+#[derive(Debug)]
+pub struct Program {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    /// What it prints.
+    pub stdout: Lines,
+    /// What it says besides.
+    pub stderr: Lines,
+}
+
+impl Program {
+    /// Starts the program at `path`.
+    #[track_caller]
+    pub fn start(path: &str, args: &[&str]) -> Self {
+        Self::spawn(Command::new(path).args(args))
+    }
+
+    /// Starts `command`, with all its streams piped.
+    #[track_caller]
+    pub fn spawn(command: &mut Command) -> Self {
+        let command = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let stdin = child.stdin.take();
+        let stdout = Lines::of(child.stdout.take().expect("it is piped"));
+        let stderr = Lines::of(child.stderr.take().expect("it is piped"));
+        Self {
+            child,
+            stdin,
+            stdout,
+            stderr,
+        }
+    }
+
+    /// Its process number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Writes to its standard input.
+    #[track_caller]
+    pub fn write(&mut self, text: impl AsRef<[u8]>) {
+        let stdin = self.stdin.as_mut().expect("standard input is open");
+        stdin.write_all(text.as_ref()).expect("it reads");
+    }
+
+    /// Closes its standard input.
+    pub fn close_stdin(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Sends it a signal: `STOP`, `CONT`, `KILL`.
+    #[track_caller]
+    pub fn signal(&self, signal: &str) {
+        let script = format!("kill -{signal} {}", self.id());
+        let status = Command::new("sh")
+            .args(["-c", &script])
+            .status()
+            .expect("there is a shell");
+        assert!(status.success(), "{script}: {status}");
+    }
+
+    /// Waits for its end, with its standard input left as it is.
+    #[track_caller]
+    pub fn end(&mut self) -> Outcome {
+        let end = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("it is our child") {
+                break status;
+            }
+            assert!(Instant::now() < end, "it goes on: {self:#?}");
+            thread::sleep(Duration::from_millis(2));
+        };
+        let text = |lines: &Lines| lines.wait_for_end().join("\n");
+        Outcome {
+            status: status.code(),
+            stdout: text(&self.stdout),
+            stderr: text(&self.stderr),
+        }
+    }
+
+    /// Closes its standard input, and waits for its end.
+    #[track_caller]
+    pub fn finish(mut self) -> Outcome {
+        self.close_stdin();
+        self.end()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How a program ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Its exit status; `None` if a signal ended it.
+    pub status: Option<i32>,
+    /// Its lines on standard output, without the last line end.
+    pub stdout: String,
+    /// Its lines on standard error, without the last line end.
+    pub stderr: String,
+}
+
+/// Runs a program, with `input` as its standard input, to its end.
+#[track_caller]
+pub fn run(path: &str, args: &[&str], input: &str) -> Outcome {
+    let mut program = Program::start(path, args);
+    // One that ends early does not read it all.
+    let _ = program
+        .stdin
+        .as_mut()
+        .expect("it was just started")
+        .write_all(input.as_bytes());
+    program.finish()
+}
+
+/// A server of ours, on a port of its own.
+#[derive(Debug)]
+pub struct Server {
+    /// Its process; the journal is its `stdout`.
+    pub program: Program,
+    /// Where it listens.
+    pub addr: SocketAddr,
+}
+
+impl Server {
+    /// Starts the server at `path`.
+    #[track_caller]
+    pub fn start(path: &str, flags: &[&str]) -> Self {
+        Self::spawn(Command::new(path).args(flags))
+    }
+
+    /// Starts the server at `path` after the shell command `limit`, such as `ulimit -n 40`.
+    #[track_caller]
+    pub fn start_limited(limit: &str, path: &str, flags: &[&str]) -> Self {
+        let script = format!("{limit}; exec \"$0\" \"$@\"");
+        Self::spawn(Command::new("sh").args(["-c", &script, path]).args(flags))
+    }
+
+    #[track_caller]
+    fn spawn(command: &mut Command) -> Self {
+        let program = Program::spawn(command.args(["--addr", "127.0.0.1:0"]));
+        let first = program.stdout.wait("listening on ");
+        let (_, addr) = first
+            .split_once("listening on ")
+            .expect("it was waited for");
+        let addr = addr.parse().expect("an address");
+        Self { program, addr }
+    }
+
+    /// The lines of its journal.
+    pub fn journal(&self) -> &Lines {
+        &self.program.stdout
+    }
+
+    /// Its address, as a flag takes it.
+    pub fn addr(&self) -> String {
+        self.addr.to_string()
+    }
+
+    /// Connects a client made of nothing but a stream.
+    #[track_caller]
+    pub fn connect(&self) -> Peer {
+        let stream = TcpStream::connect(self.addr).expect("the server listens");
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("the stream is open");
+        stream
+            .set_write_timeout(Some(PATIENCE))
+            .expect("the stream is open");
+        Peer {
+            stream: BufReader::new(stream),
+        }
+    }
+
+    /// Starts the client at `path`, to talk to this server.
+    #[track_caller]
+    pub fn client(&self, path: &str, args: &[&str]) -> Program {
+        Program::start(path, &[&["--addr", &self.addr()], args].concat())
+    }
+
+    /// Runs the client at `path` to its end.
+    #[track_caller]
+    pub fn run(&self, path: &str, args: &[&str], input: &str) -> Outcome {
+        run(path, &[&["--addr", &self.addr()], args].concat(), input)
+    }
+
+    /// A number out of `/proc/PID/status`, such as `Threads`, or `VmRSS` in KiB.
+    #[track_caller]
+    pub fn status(&self, field: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.program.id());
+        let status = std::fs::read_to_string(path).expect("the server runs");
+        let line = status
+            .lines()
+            .find(|line| line.starts_with(field))
+            .expect("a known field");
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|word| word.parse().ok())
+            .expect("a number")
+    }
+
+    /// How many file descriptors it has open.
+    #[track_caller]
+    pub fn descriptors(&self) -> usize {
+        let path = format!("/proc/{}/fd", self.program.id());
+        std::fs::read_dir(path).expect("the server runs").count()
+    }
+}
+
+/// A client made of nothing but a stream, whose every wait is bounded.
+#[derive(Debug)]
+pub struct Peer {
+    stream: BufReader<TcpStream>,
+}
+
+impl Peer {
+    /// The stream itself.
+    pub fn stream(&self) -> &TcpStream {
+        self.stream.get_ref()
+    }
+
+    /// Sends bytes.
+    #[track_caller]
+    pub fn send(&self, bytes: impl AsRef<[u8]>) {
+        let mut stream = self.stream();
+        stream.write_all(bytes.as_ref()).expect("the server reads");
+    }
+
+    /// Shuts down its sending side.
+    #[track_caller]
+    pub fn end_sending(&self) {
+        self.stream()
+            .shutdown(Shutdown::Write)
+            .expect("the connection is open");
+    }
+
+    /// Waits for a line, and returns it without its end.
+    #[track_caller]
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stream
+            .read_line(&mut line)
+            .expect("the server answers");
+        assert!(line.ends_with('\n'), "the stream ended after {line:?}");
+        line.pop();
+        line
+    }
+
+    /// Waits for `length` bytes.
+    #[track_caller]
+    pub fn bytes(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        self.stream
+            .read_exact(&mut bytes)
+            .expect("the server answers");
+        bytes
+    }
+
+    /// Waits for the end of the stream, and returns what came before.
+    #[track_caller]
+    pub fn rest(&mut self) -> String {
+        let mut rest = String::new();
+        self.stream
+            .read_to_string(&mut rest)
+            .expect("the server ends the stream");
+        rest
+    }
+}
+
+/// Waits until `done` is true.
+#[track_caller]
+pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < end, "still not: {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}

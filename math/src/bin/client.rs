@@ -3,7 +3,7 @@
 use std::io::{self, Cursor, IsTerminal, Read};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Parser;
 use echo::{Connection, flags, notice};
 
@@ -34,28 +34,32 @@ fn main() -> ExitCode {
 
 fn run(flags: Flags) -> Result<()> {
     let mut server = Connection::open(&flags.addr, "math")?;
-    let is_typed = flags.numbers.is_empty() && io::stdin().is_terminal();
-
-    let Some(action) = flags.action else {
-        if is_typed {
-            notice("type an action, numbers and =, such as: sum 1 2 3 =\n");
-        }
-        server.send(io::stdin())?;
-        while let Some(answer) = server.reply()? {
-            echo::print(answer + "\n")?;
-        }
-        return Ok(());
-    };
-    if is_typed {
-        notice("type numbers, then Ctrl-D\n");
+    let answers_wanted = usize::from(flags.action.is_some());
+    server.send(question(flags.action, &flags.numbers))?;
+    let mut answers = 0;
+    while let Some(answer) = server.reply()? {
+        echo::print(answer + "\n")?;
+        answers += 1;
     }
-    let numbers: Box<dyn Read + Send> = if flags.numbers.is_empty() {
+    ensure!(answers >= answers_wanted, echo::closed());
+    Ok(())
+}
+
+/// What is sent: an action, numbers and `=`, or just what standard input says.
+fn question(action: Option<String>, numbers: &[String]) -> Box<dyn Read + Send> {
+    let typed = |hint| {
+        if io::stdin().is_terminal() {
+            notice(hint);
+        }
         Box::new(io::stdin())
-    } else {
-        Box::new(Cursor::new(flags.numbers.join(" ")))
     };
-    let question = Cursor::new(action + " ").chain(numbers).chain(&b" =\n"[..]);
-    server.send(question)?;
-    let answer = server.reply()?.ok_or_else(echo::closed)?;
-    echo::print(answer + "\n")
+    let Some(action) = action else {
+        return typed("type an action, numbers and =, such as: sum 1 2 3 =\n");
+    };
+    let numbers: Box<dyn Read + Send> = if numbers.is_empty() {
+        typed("type numbers, then Ctrl-D\n")
+    } else {
+        Box::new(Cursor::new(numbers.join(" ")))
+    };
+    Box::new(Cursor::new(action + " ").chain(numbers).chain(&b" =\n"[..]))
 }

@@ -1,0 +1,311 @@
+//! `echo`: every byte comes back, and the journal and the errors say what happens.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+
+use tests::{PATIENCE, Program, Server, program, run};
+
+const SERVER: &str = program!("echo-server");
+const CLIENT: &str = program!("echo-client");
+
+/// Bytes of all values, without a pattern that a buffer's length divides.
+fn bytes(length: usize) -> Vec<u8> {
+    (0..=u8::MAX).chain(0..251).cycle().take(length).collect()
+}
+
+#[test]
+fn every_byte_comes_back_unchanged() {
+    let server = Server::start(SERVER, &[]);
+    let mut peer = server.connect();
+    let sent = bytes(50_000);
+    peer.send(&sent);
+    assert_eq!(peer.bytes(sent.len()), sent);
+}
+
+#[test]
+fn a_string_without_a_line_end_comes_back_at_once() {
+    let server = Server::start(SERVER, &[]);
+    let mut peer = server.connect();
+    for string in ["b", "onjour", "\0", "é"] {
+        peer.send(string);
+        assert_eq!(peer.bytes(string.len()), string.as_bytes());
+    }
+}
+
+#[test]
+fn two_clients_take_turns_and_each_gets_its_own() {
+    let server = Server::start(SERVER, &[]);
+    let (mut one, mut two) = (server.connect(), server.connect());
+    for turn in 0..10 {
+        one.send(format!("one {turn}\n"));
+        two.send(format!("two {turn}\n"));
+        assert_eq!(two.line(), format!("two {turn}"));
+        assert_eq!(one.line(), format!("one {turn}"));
+    }
+}
+
+#[test]
+fn after_a_half_close_everything_comes_back_then_the_end() {
+    let server = Server::start(SERVER, &[]);
+    let mut peer = server.connect();
+    let text = "a line that comes back\n".repeat(100_000);
+    let mut stream = peer.stream().try_clone().unwrap();
+    let sender = thread::spawn({
+        let text = text.clone();
+        move || stream.write_all(text.as_bytes())
+    });
+    let start = peer.bytes(1000);
+    sender
+        .join()
+        .unwrap()
+        .unwrap_or_else(|error| panic!("{error}"));
+    peer.end_sending();
+    assert_eq!(start, &text.as_bytes()[..1000]);
+    assert_eq!(peer.rest(), &text[1000..]);
+}
+
+#[test]
+fn the_journal_tells_opening_connection_message_and_disconnection() {
+    let server = Server::start(SERVER, &[]);
+    let mut peer = server.connect();
+    let from = peer.stream().local_addr().unwrap();
+    peer.send("bonjour\n");
+    assert_eq!(peer.line(), "bonjour");
+    server.journal().wait("received");
+    drop(peer);
+    server.journal().wait("disconnected");
+
+    let journal = server.journal().so_far();
+    let events: Vec<_> = journal
+        .iter()
+        .map(|line| line.split_once("] ").unwrap().1)
+        .collect();
+    assert_eq!(
+        events,
+        [
+            &format!("listening on {}", server.addr),
+            &format!("client 1: connected from {from}"),
+            r#"client 1: received 8 bytes: "bonjour""#,
+            "client 1: disconnected",
+        ]
+    );
+    for line in journal {
+        let seconds = line.strip_prefix('[').unwrap().split_once(']').unwrap().0;
+        assert_eq!((seconds.len(), seconds.find('.')), (9, Some(5)), "{line}");
+        assert!(
+            seconds.trim().parse::<f64>().unwrap() < PATIENCE.as_secs_f64(),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn the_journal_shows_a_message_escaped_and_cut() {
+    let server = Server::start(SERVER, &[]);
+    server
+        .connect()
+        .send(format!("\x1b[2J{}\n", "x".repeat(100)));
+    let line = server.journal().wait("received");
+    let shown = format!("received 105 bytes: \"\\u{{1b}}[2J{}\"…", "x".repeat(76));
+    assert!(line.ends_with(&shown), "{line}");
+}
+
+#[test]
+fn quiet_leaves_out_messages_and_nothing_else() {
+    let server = Server::start(SERVER, &["--quiet"]);
+    let mut peer = server.connect();
+    peer.send("bonjour\n");
+    peer.line();
+    drop(peer);
+    server.journal().wait("client 1: disconnected");
+    assert_eq!(server.journal().with("client 1: connected").len(), 1);
+    assert_eq!(server.journal().with("received"), [""; 0]);
+}
+
+#[test]
+fn clients_keep_their_numbers() {
+    let server = Server::start(SERVER, &[]);
+    let one = server.connect();
+    server.journal().wait("client 1: connected");
+    let two = server.connect();
+    server.journal().wait("client 2: connected");
+    drop(one);
+    server.journal().wait("client 1: disconnected");
+    two.send("still here");
+    server
+        .journal()
+        .wait(r#"client 2: received 10 bytes: "still here""#);
+    let _three = server.connect();
+    server.journal().wait("client 3: connected");
+}
+
+#[test]
+fn the_client_sends_a_message_and_prints_the_reply() {
+    let server = Server::start(SERVER, &[]);
+    for message in ["bonjour", "", "deux mots", "error: a message may begin so"] {
+        let outcome = server.run(CLIENT, &[message], "");
+        assert_eq!(outcome.status, Some(0), "{outcome:?}");
+        assert_eq!(
+            (outcome.stdout.as_str(), outcome.stderr.as_str()),
+            (message, "")
+        );
+    }
+}
+
+#[test]
+fn a_file_comes_through_the_client_identical() {
+    let server = Server::start(SERVER, &["--quiet"]);
+    let sent = bytes(8 * 1024 * 1024 + 1);
+    let path = format!("{}/echo-in", env!("CARGO_TARGET_TMPDIR"));
+    let out = format!("{}/echo-out", env!("CARGO_TARGET_TMPDIR"));
+    fs::write(&path, &sent).unwrap();
+    let status = Command::new(CLIENT)
+        .args(["--addr", &server.addr()])
+        .stdin(File::open(&path).unwrap())
+        .stdout(File::create(&out).unwrap())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    assert!(fs::read(&out).unwrap() == sent, "{path} and {out} differ");
+}
+
+#[test]
+fn what_is_typed_comes_back_before_the_input_ends() {
+    let server = Server::start(SERVER, &[]);
+    let mut client = server.client(CLIENT, &[]);
+    for line in ["one", "two"] {
+        client.write(format!("{line}\n"));
+        client.stdout.wait(line);
+    }
+    assert_eq!(client.finish().status, Some(0));
+}
+
+/// A parent that polls its two ends of the client in one thread, as Python's
+/// `subprocess.run` does, must never be blocked in one of them.
+#[test]
+fn a_parent_may_feed_and_read_the_client_from_one_thread() {
+    /// The same pipe, opened once more, without blocking.
+    fn without_blocking(pipe: &impl AsRawFd, options: &mut OpenOptions) -> File {
+        const O_NONBLOCK: i32 = 0o4000;
+        let path = format!("/proc/self/fd/{}", pipe.as_raw_fd());
+        options.custom_flags(O_NONBLOCK).open(path).unwrap()
+    }
+    let server = Server::start(SERVER, &["--quiet"]);
+    let mut command = Command::new(CLIENT);
+    command
+        .args(["--addr", &server.addr()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut client = command.spawn().unwrap();
+
+    let (stdin, stdout) = (client.stdin.take().unwrap(), client.stdout.take().unwrap());
+    let (done, ended) = mpsc::channel();
+    thread::spawn(move || {
+        let mut input = Some(without_blocking(&stdin, OpenOptions::new().write(true)));
+        let mut output = without_blocking(&stdout, OpenOptions::new().read(true));
+        let mut stdin = Some(stdin);
+        let sent = bytes(16 * 1024 * 1024);
+        let (mut written, mut received) = (0, Vec::new());
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            if let Some(pipe) = &mut input {
+                match pipe.write(&sent[written..]) {
+                    Ok(length) => written += length,
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+                }
+                if written == sent.len() {
+                    (input, stdin) = (None, None);
+                }
+            }
+            match output.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(length) => received.extend_from_slice(&buffer[..length]),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+            }
+        }
+        drop(stdin);
+        done.send(received == sent).unwrap();
+    });
+    let is_identical = ended.recv_timeout(PATIENCE);
+    client.kill().unwrap();
+    client.wait().unwrap();
+    assert_eq!(is_identical, Ok(true));
+}
+
+#[test]
+fn a_port_in_use_is_one_clear_line() {
+    let server = Server::start(SERVER, &[]);
+    let outcome = run(SERVER, &["--addr", &server.addr()], "");
+    assert_eq!(outcome.status, Some(1));
+    assert_eq!(outcome.stdout, "");
+    let reason = "Address already in use (os error 98)";
+    assert_eq!(
+        outcome.stderr,
+        format!("error: cannot listen on {}: {reason}", server.addr)
+    );
+}
+
+#[test]
+fn an_address_that_is_none_is_refused_by_its_flag() {
+    for program in [SERVER, CLIENT] {
+        for addr in [
+            "",
+            "7001",
+            ":7001",
+            "localhost",
+            "localhost:",
+            "localhost:99999",
+            "::1:7001",
+        ] {
+            let outcome = run(program, &["--addr", addr], "");
+            assert_eq!(outcome.status, Some(2), "{addr}: {outcome:?}");
+            assert!(outcome.stderr.contains("HOST:PORT"), "{addr}: {outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn names_and_ipv6_are_addresses_too() {
+    for addr in ["localhost:0", "[::1]:0"] {
+        let server = Program::start(SERVER, &["--addr", addr]);
+        let listening = server.stdout.wait("listening on ");
+        let addr = listening.split_once("listening on ").unwrap().1;
+        assert_eq!(
+            run(CLIENT, &["--addr", addr, "bonjour"], "").stdout,
+            "bonjour"
+        );
+    }
+}
+
+#[test]
+fn a_server_that_dies_ends_the_client_at_once() {
+    let server = Server::start(SERVER, &[]);
+    let mut client = server.client(CLIENT, &[]);
+    client.write("bonjour\n");
+    client.stdout.wait("bonjour");
+    drop(server);
+    let outcome = client.end();
+    assert_eq!(outcome.stderr, "error: the server closed the connection");
+    assert_eq!(outcome.status, Some(1));
+}
+
+#[test]
+fn an_input_that_cannot_be_read_is_an_error() {
+    let server = Server::start(SERVER, &[]);
+    let mut client = Command::new(CLIENT);
+    client
+        .args(["--addr", &server.addr()])
+        .stdin(File::open("/").unwrap());
+    let output = client.output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(
+        error,
+        "error: cannot read the input: Is a directory (os error 21)\n"
+    );
+    assert_eq!(output.status.code(), Some(1));
+}

@@ -1,0 +1,207 @@
+//! `math`: a conversation framed by `=`, however its bytes arrive.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::thread;
+
+use tests::{Server, program};
+
+const SERVER: &str = program!("math-server");
+const CLIENT: &str = program!("math-client");
+
+const CONVERSATION: &str = "sum 1\n 2.5 -3 = moyenne 1 2 6 =\r\n\
+    Écart-Type 2 4 4 4 5 5 7 9\n= min 4 -2.5 1e-7 =\nMAX 0.1 =\n";
+const ANSWERS: &str = "0.5\n3\n2\n-2.5\n0.1\n";
+
+/// Holds a whole conversation, and returns all that the server says.
+#[track_caller]
+fn converse(server: &Server, text: impl AsRef<[u8]>) -> String {
+    let mut peer = server.connect();
+    peer.send(text);
+    peer.end_sending();
+    peer.rest()
+}
+
+#[test]
+fn every_action_is_answered_on_one_connection() {
+    let server = Server::start(SERVER, &[]);
+    assert_eq!(converse(&server, CONVERSATION), ANSWERS);
+    server.journal().wait("client 1: disconnected");
+}
+
+#[test]
+fn the_answer_comes_at_the_equals_sign() {
+    let server = Server::start(SERVER, &[]);
+    let mut peer = server.connect();
+    for (question, answer) in [
+        ("sum 1 2 =\n", "3"),
+        ("mean 1 2 =\n", "1.5"),
+        ("sum =\n", "0"),
+    ] {
+        peer.send(question);
+        assert_eq!(peer.line(), answer);
+    }
+}
+
+#[test]
+fn a_cut_at_any_byte_changes_no_answer() {
+    let server = Server::start(SERVER, &[]);
+    for cut in 1..CONVERSATION.len() {
+        let (start, rest) = CONVERSATION.as_bytes().split_at(cut);
+        let mut peer = server.connect();
+        peer.send(start);
+        peer.send(rest);
+        peer.end_sending();
+        assert_eq!(peer.rest(), ANSWERS, "cut at {cut}");
+    }
+}
+
+#[test]
+fn four_conversations_in_one_piece_are_answered_one_by_one() {
+    let server = Server::start(SERVER, &[]);
+    assert_eq!(converse(&server, CONVERSATION.repeat(4)), ANSWERS.repeat(4));
+}
+
+#[test]
+fn a_wrong_word_ends_its_own_conversation_with_a_reason() {
+    let server = Server::start(SERVER, &[]);
+    let mut other = server.connect();
+    other.send("sum 1 ");
+    let too_long = "9".repeat(100_000);
+    for (wrong, reason) in [
+        ("nan", "\"nan\" is not a number"),
+        ("inf", "\"inf\" is not a number"),
+        ("-Infinity", "\"-Infinity\" is not a number"),
+        ("1e400", "\"1e400\" is outside the range"),
+        ("1,5", "\"1,5\" is not a number"),
+        ("0x10", "\"0x10\" is not a number"),
+        ("==", "\"==\" is not a number"),
+        ("\x1b[2J", "\"\\u{1b}[2J\" is not a number"),
+        (&too_long, "\"… is longer than 4096 bytes"),
+    ] {
+        let said = converse(&server, format!("sum 1 2 =\nsum 1 {wrong} 2 =\nsum 4 =\n"));
+        let error = said
+            .strip_prefix("3\nerror: ")
+            .unwrap_or_else(|| panic!("{wrong}: {said}"));
+        assert!(
+            error.contains(reason) && error.ends_with('\n'),
+            "{wrong}: {said}"
+        );
+        assert_eq!(error.lines().count(), 1, "{wrong}: {said}");
+    }
+    for (text, reason) in [
+        (
+            "produit 1 2 =",
+            "error: no action \"produit\": expected sum, mean, stddev, min or max\n",
+        ),
+        ("mean =", "error: the mean of no numbers is undefined\n"),
+        (
+            "sum 1e308 1e308 -1e308 =",
+            "error: the sum is outside the range of a 64-bit float\n",
+        ),
+        ("sum 1 2", "error: expected = before the end\n"),
+    ] {
+        assert_eq!(converse(&server, text), reason);
+    }
+    assert_eq!(
+        converse(&server, b"sum 1 \xff ="),
+        "error: \"\u{fffd}\" is not UTF-8\n"
+    );
+    other.send("2 =\n");
+    assert_eq!(other.line(), "3");
+    server.journal().wait_for_count(": lost: ", 14);
+}
+
+#[test]
+fn the_reason_arrives_although_the_client_is_still_sending() {
+    let server = Server::start(SERVER, &[]);
+    for _ in 0..10 {
+        let mut peer = server.connect();
+        let mut stream = peer.stream().try_clone().unwrap();
+        let sender = thread::spawn(move || {
+            let numbers = "1 2 3 x ".repeat(100_000);
+            // The server may well close before it is through.
+            let _ = stream.write_all(numbers.as_bytes());
+        });
+        assert!(peer.line().starts_with("error: no action \"1\""));
+        sender.join().unwrap();
+    }
+}
+
+#[test]
+fn a_list_of_any_length_takes_no_memory() {
+    let server = Server::start(SERVER, &[]);
+    let mut peer = server.connect();
+    let send = |peer: &tests::Peer, start: u64| {
+        let mut text = String::new();
+        for number in start..start + 200_000 {
+            write!(text, "{number} ").unwrap();
+        }
+        peer.send(text);
+    };
+    peer.send("sum ");
+    send(&peer, 0);
+    let before = server.status("VmRSS");
+    send(&peer, 200_000);
+    send(&peer, 400_000);
+    peer.send("=\n");
+    assert_eq!(peer.line(), (600_000_u64 * 599_999 / 2).to_string());
+    let grown = server.status("VmRSS").saturating_sub(before);
+    assert!(grown < 1024, "grown by {grown} KiB");
+}
+
+#[test]
+fn the_client_has_three_forms() {
+    let server = Server::start(SERVER, &[]);
+    for (args, input, answer) in [
+        (&["sum", "1", "-2", "-1e-7"][..], "", "-1.0000001"),
+        (&["MOYENNE", "1", "2", "6"], "", "3"),
+        (&["stddev"], "2 4 4 4\n5 5 7 9", "2"),
+        (&["sum"], "", "0"),
+        (&[], "sum 1\n2 =\nmax 3 -4 =", "3\n3"),
+        (&[], "", ""),
+    ] {
+        let outcome = server.run(CLIENT, args, input);
+        assert_eq!(outcome.stdout, answer, "{args:?}: {outcome:?}");
+        assert_eq!(
+            (outcome.stderr.as_str(), outcome.status),
+            ("", Some(0)),
+            "{args:?}"
+        );
+    }
+}
+
+#[test]
+fn the_client_says_the_servers_reason() {
+    let server = Server::start(SERVER, &[]);
+    for (args, input, answer, reason) in [
+        (&["max"][..], "", "", "the max of no numbers is undefined"),
+        (&[], "sum 1 =\nsum 2", "1", "expected = before the end"),
+        (
+            &["somme", "1", "=", "deux"],
+            "",
+            "1",
+            "no action \"deux\": expected sum, mean, stddev, min or max",
+        ),
+    ] {
+        let outcome = server.run(CLIENT, args, input);
+        assert_eq!(outcome.stderr, format!("error: {reason}"), "{args:?}");
+        assert_eq!(
+            (outcome.stdout.as_str(), outcome.status),
+            (answer, Some(1)),
+            "{args:?}"
+        );
+    }
+}
+
+#[test]
+fn a_server_that_dies_before_its_answer_is_an_error() {
+    let server = Server::start(SERVER, &[]);
+    let mut client = server.client(CLIENT, &["sum"]);
+    client.write("1 2 3\n");
+    server.journal().wait("client 1: connected");
+    drop(server);
+    let outcome = client.end();
+    assert_eq!(outcome.stderr, "error: the server closed the connection");
+    assert_eq!((outcome.stdout.as_str(), outcome.status), ("", Some(1)));
+}

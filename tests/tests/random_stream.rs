@@ -1,0 +1,288 @@
+//! `random-stream`: a number every interval, for as long as the client is there.
+
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
+
+use std::collections::HashSet;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tests::{Peer, Server, program, run};
+
+const SERVER: &str = program!("random-stream-server");
+const CLIENT: &str = program!("random-stream-client");
+
+/// Waits for a number.
+#[track_caller]
+fn number(peer: &mut Peer) -> i64 {
+    let line = peer.line();
+    line.parse()
+        .unwrap_or_else(|_| panic!("not a number: {line:?}"))
+}
+
+/// What the journal says was sent to client `number`.
+fn sent(server: &Server, number: usize) -> Vec<i64> {
+    let lines = server.journal().with(&format!("client {number}: sent "));
+    lines
+        .iter()
+        .map(|line| line.split_once("sent ").unwrap().1.parse().unwrap())
+        .collect()
+}
+
+#[test]
+fn three_clients_are_numbered_and_each_gets_numbers_of_its_own() {
+    let server = Server::start(SERVER, &["--interval", "0.05", "--max", "1000000000"]);
+    let streams = [1, 2, 3].map(|number| {
+        let mut peer = server.connect();
+        server
+            .journal()
+            .wait(&format!("client {number}: connected"));
+        let numbers: Vec<i64> = (0..10).map(|_| self::number(&mut peer)).collect();
+        (number, numbers)
+    });
+    let mut all = HashSet::new();
+    for (number, numbers) in streams {
+        server
+            .journal()
+            .wait(&format!("client {number}: disconnected"));
+        assert_eq!(
+            sent(&server, number)[..10],
+            numbers,
+            "the journal and the wire of {number}"
+        );
+        all.extend(numbers);
+    }
+    // Thirty numbers of a thousand million: that any two are the same has a chance of 1 in
+    // two million.
+    assert_eq!(all.len(), 30);
+}
+
+#[test]
+fn a_killed_client_stops_its_numbers_and_nobody_elses() {
+    let server = Server::start(SERVER, &["--interval", "0.02"]);
+    let mut peers = [server.connect(), server.connect()];
+    server.journal().wait("client 2: connected");
+    let mut killed = server.client(CLIENT, &[]);
+    server.journal().wait_for_count("client 3: sent", 3);
+    killed.signal("KILL");
+    killed.end();
+    server.journal().wait_for_count("client 3: ", 1);
+    let last = || server.journal().with("client 3: ").pop().unwrap();
+    tests::wait_until("its last line", || {
+        last().contains("client 3: disconnected") || last().contains("client 3: lost: ")
+    });
+    for peer in &mut peers {
+        for _ in 0..20 {
+            number(peer);
+        }
+    }
+    let end = last();
+    assert!(!end.contains("sent"), "{end}");
+}
+
+#[test]
+fn a_close_is_noticed_long_before_the_next_number() {
+    for interval in ["10", "0.5", "0.01"] {
+        let server = Server::start(SERVER, &["--interval", interval]);
+        let mut closing = server.connect();
+        let mut half_closing = server.connect();
+        let resetting = server.connect();
+        let mut killed = server.client(CLIENT, &[]);
+        killed.stdout.wait("");
+        server.journal().wait_for_count("sent", 4);
+        number(&mut closing);
+        number(&mut half_closing);
+        // The first number of this one stays unread, which makes a reset of its close.
+        resetting.stream().peek(&mut [0]).unwrap();
+
+        let began = Instant::now();
+        drop(closing);
+        half_closing.end_sending();
+        drop(resetting);
+        killed.signal("KILL");
+        server.journal().wait_for_count(": disconnected", 2);
+        tests::wait_until("four last lines", || {
+            let ends = server.journal().with(": disconnected").len();
+            ends + server
+                .journal()
+                .with(": lost: Connection reset by peer")
+                .len()
+                == 4
+        });
+        // 40 ms of it are a nap of the server's; the rest is for a busy machine.
+        assert!(
+            began.elapsed() < Duration::from_secs(2),
+            "{interval}: {:?}",
+            began.elapsed()
+        );
+        killed.end();
+    }
+}
+
+#[test]
+fn quiet_keeps_openings_and_closings_and_leaves_out_numbers() {
+    let server = Server::start(SERVER, &["--interval", "0.01", "--quiet"]);
+    let mut peer = server.connect();
+    for _ in 0..5 {
+        number(&mut peer);
+    }
+    drop(peer);
+    server.journal().wait("client 1: ");
+    tests::wait_until("its last line", || server.journal().so_far().len() == 3);
+    assert_eq!(server.journal().with("client 1: connected from").len(), 1);
+    assert_eq!(server.journal().with("sent"), [""; 0]);
+}
+
+#[test]
+fn the_range_is_inclusive_at_both_ends() {
+    let server = Server::start(
+        SERVER,
+        &["--interval", "1e-9", "--min", "-3", "--max", "-1"],
+    );
+    let mut peer = server.connect();
+    let found: HashSet<_> = (0..1000).map(|_| number(&mut peer)).collect();
+    assert_eq!(found, HashSet::from([-3, -2, -1]));
+    let server = Server::start(SERVER, &["--min", "7", "--max", "7"]);
+    assert_eq!(number(&mut server.connect()), 7);
+}
+
+#[test]
+fn the_default_is_one_to_a_hundred_every_second() {
+    let server = Server::start(SERVER, &[]);
+    let mut peer = server.connect();
+    let began = Instant::now();
+    assert!((1..=100).contains(&number(&mut peer)));
+    let first = began.elapsed().as_secs_f64();
+    assert!((1..=100).contains(&number(&mut peer)));
+    assert!(
+        (0.9..1.9).contains(&(began.elapsed().as_secs_f64() - first)),
+        "{began:?}"
+    );
+}
+
+#[test]
+fn forty_intervals_do_not_drift() {
+    let interval = Duration::from_millis(50);
+    let server = Server::start(SERVER, &["--interval", "0.05"]);
+    let mut peer = server.connect();
+    number(&mut peer);
+    let began = Instant::now();
+    let late: Vec<_> = (1..=40)
+        .map(|index| {
+            number(&mut peer);
+            began.elapsed().as_secs_f64() - (interval * index).as_secs_f64()
+        })
+        .collect();
+    // A clock that starts each wait when the last one ended is a little later every time.
+    // One that is on time comes back to it, whatever else the machine does: the best of the
+    // last ten is about as late as the best of the first ten.
+    let best = |late: &[f64]| late.iter().copied().fold(f64::INFINITY, f64::min);
+    let drift = best(&late[30..]) - best(&late[..10]);
+    assert!(drift.abs() < 0.01, "{drift} s of drift: {late:?}");
+}
+
+#[test]
+fn after_a_stop_it_goes_on_from_now_without_a_burst() {
+    let interval = Duration::from_millis(300);
+    let server = Server::start(SERVER, &["--interval", "0.3"]);
+    let mut peer = server.connect();
+    number(&mut peer);
+    number(&mut peer);
+    server.program.signal("STOP");
+    thread::sleep(4 * interval); // What is tested is a wait that long.
+    server.program.signal("CONT");
+    number(&mut peer); // The one that was due, late.
+    let began = Instant::now();
+    number(&mut peer);
+    number(&mut peer);
+    let elapsed = began.elapsed();
+    assert!(elapsed > interval * 3 / 2, "two more after {elapsed:?}");
+}
+
+#[test]
+fn what_the_client_sends_is_thrown_away() {
+    let server = Server::start(SERVER, &["--interval", "0.1"]);
+    let mut peer = server.connect();
+    for _ in 0..5 {
+        peer.send("x".repeat(100_000));
+        number(&mut peer);
+    }
+    drop(peer);
+    server.journal().wait("client 1: ");
+}
+
+#[test]
+fn flags_that_make_no_sense_are_refused_in_one_clear_line() {
+    let positive = "expected more than 0 seconds: at least 1e-9";
+    let number = "expected a number of seconds from 0 to 1.8e19";
+    for (flags, reason) in [
+        (&["--interval", "0"][..], positive),
+        (&["--interval", "1e-10"], positive),
+        (&["--interval", "nan"], number),
+        (&["--interval", "1e300"], number),
+        (&["--interval=-1"], number),
+        (&["--interval", "one"], "expected a number of seconds"),
+        (&["--min", "5", "--max", "1"], "--min 5 is above --max 1"),
+        (&["--min", "101"], "--min 101 is above --max 100"),
+    ] {
+        let outcome = run(SERVER, flags, "");
+        assert_eq!(
+            (outcome.status, outcome.stdout.as_str()),
+            (Some(2), ""),
+            "{flags:?}"
+        );
+        let first = outcome.stderr.lines().next().unwrap();
+        assert!(
+            first.starts_with("error: ") && first.ends_with(reason),
+            "{flags:?}: {first}"
+        );
+    }
+}
+
+#[test]
+fn the_longest_interval_is_an_interval() {
+    let server = Server::start(SERVER, &["--interval", "1.8e19", "--timeout", "1.8e19"]);
+    let mut peer = server.connect();
+    number(&mut peer);
+    drop(peer);
+    server.journal().wait("client 1: disconnected");
+}
+
+#[test]
+fn the_client_ends_after_its_count() {
+    let server = Server::start(SERVER, &["--interval", "0.01"]);
+    let outcome = server.run(CLIENT, &["--count", "3"], "");
+    assert_eq!((outcome.status, outcome.stderr.as_str()), (Some(0), ""));
+    let numbers: Vec<i64> = outcome
+        .stdout
+        .lines()
+        .map(|line| line.parse().unwrap())
+        .collect();
+    server.journal().wait("client 1: ");
+    assert_eq!(numbers, sent(&server, 1)[..3]);
+}
+
+#[test]
+fn the_client_ends_quietly_when_its_reader_has_seen_enough() {
+    let server = Server::start(SERVER, &["--interval", "0.01"]);
+    let mut client = Command::new(CLIENT);
+    client
+        .args(["--addr", &server.addr()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut client = client.spawn().unwrap();
+    drop(client.stdout.take());
+    let output = client.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr), (Some(0), vec![]));
+}
+
+#[test]
+fn a_server_that_dies_ends_the_client() {
+    let server = Server::start(SERVER, &[]);
+    let mut client = server.client(CLIENT, &[]);
+    client.stdout.wait("");
+    drop(server);
+    let outcome = client.end();
+    assert_eq!(outcome.stderr, "error: the server closed the connection");
+    assert_eq!(outcome.status, Some(1));
+}

@@ -1,0 +1,342 @@
+//! `shop`: the promises of the lock, kept with it and broken without.
+
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
+
+use std::collections::HashMap;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tests::{Peer, Server, program};
+
+const SERVER: &str = program!("shop-server");
+const CLIENT: &str = program!("shop-client");
+
+const KEYBOARDS: i64 = 10;
+
+/// Reads the list of the stock: how many there are of each product.
+#[track_caller]
+fn stock(peer: &mut Peer) -> HashMap<String, i64> {
+    let mut stock = HashMap::new();
+    loop {
+        let line = peer.line();
+        if line.is_empty() {
+            return stock;
+        }
+        let [_, quantity, name] = line.split('\t').collect::<Vec<_>>()[..] else {
+            panic!("not ID, QUANTITY and NAME: {line:?}")
+        };
+        stock.insert(name.to_owned(), quantity.parse().unwrap());
+    }
+}
+
+/// Orders, and returns the answer.
+#[track_caller]
+fn order(peer: &mut Peer, order: &str) -> String {
+    peer.send(format!("{order}\n"));
+    peer.line()
+}
+
+/// Connects `count` clients, and reads the stock with each.
+fn buyers(server: &Server, count: usize) -> Vec<Peer> {
+    let mut buyers: Vec<_> = (0..count).map(|_| server.connect()).collect();
+    for buyer in &mut buyers {
+        stock(buyer);
+    }
+    buyers
+}
+
+/// Has each of the buyers order, all at once, and returns the answers.
+fn order_at_once(buyers: &mut [Peer], orders: impl Fn(usize) -> String) -> Vec<String> {
+    for (index, buyer) in buyers.iter().enumerate() {
+        buyer.send(orders(index) + "\n");
+    }
+    buyers.iter_mut().map(Peer::line).collect()
+}
+
+/// How many keyboards a new client finds.
+fn keyboards(server: &Server) -> i64 {
+    stock(&mut server.connect())["Keyboard"]
+}
+
+/// Sum of what was confirmed: `confirmed: 3 x Keyboard, 7 left`.
+fn sold(answers: &[String]) -> i64 {
+    let confirmed = answers
+        .iter()
+        .filter_map(|answer| answer.strip_prefix("confirmed: "));
+    confirmed
+        .map(|answer| answer.split_once(" x ").unwrap().0.parse::<i64>().unwrap())
+        .sum()
+}
+
+#[test]
+fn the_list_is_id_quantity_and_name_then_an_empty_line() {
+    let server = Server::start(SERVER, &["--delay", "0"]);
+    let mut peer = server.connect();
+    assert_eq!(peer.line(), "1\t10\tKeyboard");
+    let mut others = stock(&mut peer).into_iter().collect::<Vec<_>>();
+    others.sort();
+    let expected = [("Crème brûlée torch", 1), ("Mouse", 25), ("Écran 4K", 3)];
+    assert_eq!(
+        others,
+        expected.map(|(name, quantity)| (name.to_owned(), quantity))
+    );
+}
+
+#[test]
+fn orders_are_confirmed_or_refused_with_the_reason() {
+    let server = Server::start(SERVER, &["--delay", "0"]);
+    let mut peer = server.connect();
+    stock(&mut peer);
+    for (line, answer) in [
+        ("1 3", "confirmed: 3 x Keyboard, 7 left"),
+        ("1 8", "error: not enough in stock: 7 x Keyboard left"),
+        (
+            "1 9223372036854775807",
+            "error: not enough in stock: 7 x Keyboard left",
+        ),
+        ("9 1", "error: no product 9"),
+        ("1 0", "error: the quantity must be at least 1"),
+        ("1 -1", "error: the quantity must be at least 1"),
+        ("", "error: expected ID QUANTITY"),
+        ("keyboard", "error: expected ID QUANTITY"),
+        ("1 two", "error: expected ID QUANTITY"),
+        ("1 9223372036854775808", "error: expected ID QUANTITY"),
+        (" 1\t7 \r", "confirmed: 7 x Keyboard, 0 left"),
+        ("1 1", "error: not enough in stock: 0 x Keyboard left"),
+    ] {
+        assert_eq!(order(&mut peer, line), answer, "{line:?}");
+    }
+    peer.send(b"\xff\xfe\n");
+    assert_eq!(peer.line(), "error: expected ID QUANTITY");
+}
+
+#[test]
+fn a_wrong_line_is_answered_before_any_lock_is_taken() {
+    let server = Server::start(SERVER, &["--delay", "0.5"]);
+    let mut buyers = buyers(&server, 2);
+    buyers[0].send("1 1\n");
+    server.journal().wait("has the write lock");
+    assert_eq!(
+        order(&mut buyers[1], "one two"),
+        "error: expected ID QUANTITY"
+    );
+    assert_eq!(
+        order(&mut buyers[1], "1 0"),
+        "error: the quantity must be at least 1"
+    );
+    assert_eq!(server.journal().with("lets go of the write lock"), [""; 0]);
+}
+
+#[test]
+fn an_order_that_is_cut_off_is_not_carried_out() {
+    let server = Server::start(SERVER, &["--delay", "0"]);
+    let mut peer = server.connect();
+    stock(&mut peer);
+    peer.send("1 1"); // Of `1 10`, perhaps.
+    peer.end_sending();
+    assert_eq!(peer.rest(), "error: the stream ended within a line\n");
+    server
+        .journal()
+        .wait("client 1: lost: the stream ended within a line");
+    assert_eq!(keyboards(&server), KEYBOARDS);
+}
+
+#[test]
+fn twenty_lists_take_about_one_delay() {
+    let delay = Duration::from_secs(1);
+    let server = Server::start(SERVER, &["--delay", "1"]);
+    let began = Instant::now();
+    drop(buyers(&server, 20));
+    let elapsed = began.elapsed();
+    assert!(elapsed >= delay && elapsed < 5 * delay, "{elapsed:?}");
+}
+
+#[test]
+fn orders_take_a_delay_each() {
+    let delay = Duration::from_millis(200);
+    let server = Server::start(SERVER, &["--delay", "0.2"]);
+    let mut buyers = buyers(&server, 10);
+    let began = Instant::now();
+    let answers = order_at_once(&mut buyers, |_| "1 1".to_owned());
+    let elapsed = began.elapsed();
+    assert_eq!(sold(&answers), 10, "{answers:?}");
+    assert!(elapsed >= 10 * delay && elapsed < 20 * delay, "{elapsed:?}");
+}
+
+#[test]
+fn nobody_has_the_lock_while_one_writes() {
+    let server = Server::start(SERVER, &["--delay", "0.02"]);
+    thread::scope(|scope| {
+        for _ in 0..10 {
+            scope.spawn(|| order(&mut buyers(&server, 1)[0], "2 1"));
+        }
+    });
+    let mut readers = 0;
+    let mut writer: Option<String> = None;
+    server.journal().wait_for_count("disconnected", 10);
+    for line in server.journal().so_far() {
+        let (client, event) = line
+            .split_once("client ")
+            .unwrap_or_default()
+            .1
+            .split_once(": ")
+            .unwrap_or_default();
+        match event {
+            "has the read lock" => {
+                readers += 1;
+                assert_eq!(writer, None, "{line}");
+            }
+            "lets go of the read lock" => readers -= 1,
+            "has the write lock" => {
+                assert_eq!(
+                    (readers, writer.replace(client.to_owned())),
+                    (0, None),
+                    "{line}"
+                );
+            }
+            "lets go of the write lock" => assert_eq!(writer.take().as_deref(), Some(client)),
+            _ => {}
+        }
+    }
+    assert_eq!(server.journal().with("has the write lock").len(), 10);
+    assert_eq!(server.journal().with("waits for the read lock").len(), 10);
+}
+
+#[test]
+fn thirty_buyers_of_nearly_everything_never_oversell() {
+    let server = Server::start(SERVER, &["--delay", "0.02"]);
+    let answers = order_at_once(&mut buyers(&server, 30), |_| "1 9".to_owned());
+    assert_eq!(sold(&answers), 9, "{answers:?}");
+    assert_eq!(keyboards(&server), KEYBOARDS - 9);
+}
+
+#[test]
+fn what_is_sold_and_what_is_left_are_what_there_was() {
+    let server = Server::start(SERVER, &["--delay", "0.02"]);
+    let answers = order_at_once(&mut buyers(&server, 30), |index| {
+        format!("1 {}", 1 + index % 4)
+    });
+    let left = keyboards(&server);
+    assert_eq!(sold(&answers) + left, KEYBOARDS, "{answers:?}");
+    assert_eq!(
+        left, 0,
+        "thirty orders of one to four leave nothing: {answers:?}"
+    );
+}
+
+#[test]
+fn without_the_lock_the_same_buyers_oversell() {
+    let server = Server::start(SERVER, &["--delay", "0.5", "--no-lock"]);
+    let answers = order_at_once(&mut buyers(&server, 30), |_| "1 9".to_owned());
+    let left = keyboards(&server);
+    assert!(left < 0, "{answers:?}");
+    assert_eq!(sold(&answers) + left, KEYBOARDS, "{answers:?}");
+}
+
+#[test]
+fn without_the_lock_a_check_is_still_made() {
+    let server = Server::start(SERVER, &["--delay", "0.1", "--no-lock"]);
+    let mut buyer = buyers(&server, 1).remove(0);
+    assert_eq!(
+        order(&mut buyer, "1 10"),
+        "confirmed: 10 x Keyboard, 0 left"
+    );
+    assert_eq!(
+        order(&mut buyer, "1 1"),
+        "error: not enough in stock: 0 x Keyboard left"
+    );
+    assert_eq!(order(&mut buyer, "9 1"), "error: no product 9");
+}
+
+#[test]
+fn an_order_whose_buyer_vanishes_is_carried_out_and_the_lock_is_free_again() {
+    let server = Server::start(SERVER, &["--delay", "0.3"]);
+    let mut client = server.client(CLIENT, &["1", "3"]);
+    server.journal().wait("client 1: has the write lock");
+    client.signal("KILL");
+    assert_eq!(client.end().status, None);
+    assert_eq!(keyboards(&server), KEYBOARDS - 3);
+    server.journal().wait("client 1: lets go of the write lock");
+}
+
+#[test]
+fn the_default_delay_is_five_seconds() {
+    let server = Server::start(SERVER, &[]);
+    let near_five = |began: Instant| (5.0..7.5).contains(&began.elapsed().as_secs_f64());
+    let began = Instant::now();
+    let mut buyer = buyers(&server, 1).remove(0);
+    assert!(near_five(began), "{:?}", began.elapsed());
+    let began = Instant::now();
+    assert_eq!(
+        order(&mut buyer, "4 1"),
+        "confirmed: 1 x Crème brûlée torch, 0 left"
+    );
+    assert!(near_five(began), "{:?}", began.elapsed());
+}
+
+#[test]
+fn the_client_prints_a_table_and_the_confirmation() {
+    let server = Server::start(SERVER, &["--delay", "0"]);
+    let outcome = server.run(CLIENT, &["3", "2"], "");
+    let expected = "\
+ID  QUANTITY  NAME
+ 1        10  Keyboard
+ 2        25  Mouse
+ 3         3  Écran 4K
+ 4         1  Crème brûlée torch
+confirmed: 2 x Écran 4K, 1 left";
+    assert_eq!(outcome.stdout, expected);
+    let expected = "waiting for the stock\nwaiting for the order to be carried out";
+    assert_eq!(
+        (outcome.stderr.as_str(), outcome.status),
+        (expected, Some(0))
+    );
+}
+
+#[test]
+fn the_client_takes_one_order_a_line_from_a_pipe() {
+    let server = Server::start(SERVER, &["--delay", "0"]);
+    let outcome = server.run(CLIENT, &[], "1 3\n\n9 1\n 1 2"); // With no line end at the end.
+    let lines: Vec<_> = outcome.stdout.lines().skip(5).collect();
+    assert_eq!(
+        lines,
+        [
+            "confirmed: 3 x Keyboard, 7 left",
+            "confirmed: 2 x Keyboard, 5 left"
+        ]
+    );
+    let expected = "waiting for the stock\nerror: no product 9\nerror: orders refused: 1";
+    assert_eq!(
+        (outcome.stderr.as_str(), outcome.status),
+        (expected, Some(1))
+    );
+}
+
+#[test]
+fn a_refused_order_is_an_error_of_the_client() {
+    let server = Server::start(SERVER, &["--delay", "0"]);
+    let outcome = server.run(CLIENT, &["1", "-2"], "");
+    assert!(
+        outcome
+            .stderr
+            .ends_with("\nerror: the quantity must be at least 1"),
+        "{outcome:?}"
+    );
+    assert_eq!(outcome.status, Some(1));
+}
+
+#[test]
+fn a_server_that_dies_ends_the_client_at_its_prompt() {
+    let server = Server::start(SERVER, &["--delay", "0"]);
+    let mut client = server.client(CLIENT, &[]);
+    client.stdout.wait("torch");
+    drop(server);
+    let outcome = client.end();
+    assert!(
+        outcome
+            .stderr
+            .ends_with("\nerror: the server closed the connection"),
+        "{outcome:?}"
+    );
+    assert_eq!(outcome.status, Some(1));
+}
