@@ -1,0 +1,461 @@
+//! How near the programs come to what is possible, as one table: `cargo bench`.
+//!
+//! Each figure is held against a limit that is made here, in the same run, on the same
+//! machine: the barest blocking echo loop, the parsing of the same bytes from memory, the
+//! ideal schedule, the delays that cannot be shared. Rounds alternate between the limit
+//! and ours, and medians are quoted. `cargo bench -- math` runs the rows whose names
+//! contain `math`; the exit status is 1 when a row does not hold.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use tests::program;
+
+/// The argument that makes a barest echo loop of this program.
+const BAREST: &str = "barest-echo-loop";
+
+/// Rounds of which the median is quoted.
+const ROUNDS: usize = 9;
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
+    let filter = args.next().unwrap_or_default();
+    if filter == BAREST {
+        return echo::exit(barest_echo_loop());
+    }
+    echo::exit(run(&filter))
+}
+
+fn run(filter: &str) -> Result<()> {
+    let benchmarks: [(&str, fn() -> Result<Vec<Row>>); 7] = [
+        ("echo, round trip of a 64-byte line, 1 client", || {
+            round_trips(1)
+        }),
+        ("echo, round trip of a 64-byte line, 16 clients", || {
+            round_trips(16)
+        }),
+        ("echo, 64-byte lines streamed both ways", streaming),
+        ("random-stream, 1000 clients", thousand_streams),
+        ("math, 5 million numbers", five_million_numbers),
+        ("shop, 20 lists at once", twenty_lists),
+        ("shop, 20 orders at once", twenty_orders),
+    ];
+    let mut table = vec![
+        ["figure", "ours", "limit", "ratio", "asked", "holds"].map(str::to_owned),
+        ["---"; 6].map(str::to_owned),
+    ];
+    let mut failed = 0;
+    for (name, measure) in benchmarks
+        .into_iter()
+        .filter(|(name, _)| name.contains(filter))
+    {
+        echo::notice(format_args!("{name} ...\n"));
+        for row in measure().with_context(|| name.to_owned())? {
+            failed += usize::from(!row.holds);
+            let holds = if row.holds { "yes" } else { "no" }.to_owned();
+            let figure = format!("{name}{}", row.of);
+            table.push([figure, row.ours, row.limit, row.ratio, row.asked, holds]);
+        }
+    }
+    echo::print(
+        table
+            .iter()
+            .map(|row| format!("| {} |\n", row.join(" | ")))
+            .collect::<String>(),
+    )?;
+    ensure!(failed == 0, "rows that do not hold: {failed}");
+    Ok(())
+}
+
+/// A row of the table.
+struct Row {
+    /// Which figure of the benchmark it is, if there are several.
+    of: &'static str,
+    ours: String,
+    limit: String,
+    ratio: String,
+    asked: String,
+    holds: bool,
+}
+
+impl Row {
+    /// Ours may be at most `asked` times the limit, both in seconds.
+    fn at_most(asked: f64, ours: f64, limit: f64) -> Self {
+        let ratio = ours / limit;
+        Self {
+            of: "",
+            ours: seconds(ours),
+            limit: seconds(limit),
+            ratio: format!("{ratio:.3}"),
+            asked: format!("at most {asked}"),
+            holds: ratio <= asked,
+        }
+    }
+
+    /// Ours must be at least `asked` times as fast as the limit, for the same `work`.
+    fn at_least(asked: f64, ours: f64, limit: f64, work: f64, unit: &str) -> Self {
+        let ratio = limit / ours;
+        Self {
+            of: "",
+            ours: format!("{:.0} {unit}", work / ours),
+            limit: format!("{:.0} {unit}", work / limit),
+            ratio: format!("{ratio:.3}"),
+            asked: format!("at least {asked}"),
+            holds: ratio >= asked,
+        }
+    }
+}
+
+fn seconds(seconds: f64) -> String {
+    match seconds {
+        1.0.. => format!("{seconds:.3} s"),
+        0.001.. => format!("{:.3} ms", seconds * 1e3),
+        _ => format!("{:.1} µs", seconds * 1e6),
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Medians of what `ours` and `limit` take in alternate rounds, and of nothing else.
+fn alternate(
+    mut ours: impl FnMut() -> Result<f64>,
+    mut limit: impl FnMut() -> Result<f64>,
+) -> Result<(f64, f64)> {
+    let (mut all_ours, mut all_limits) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        all_limits.push(limit()?);
+        all_ours.push(ours()?);
+    }
+    Ok((median(all_ours), median(all_limits)))
+}
+
+/// A server in a process of its own, with its journal in a file.
+struct Server {
+    child: Child,
+    addr: SocketAddr,
+}
+
+impl Server {
+    fn start(command: &mut Command, name: &str) -> Result<Self> {
+        let path = format!("{}/{name}.journal", env!("CARGO_TARGET_TMPDIR"));
+        let child = command
+            .stdout(File::create(&path)?)
+            .stdin(Stdio::null())
+            .spawn()?;
+        let end = Instant::now() + tests::PATIENCE;
+        loop {
+            let journal = fs::read_to_string(&path)?;
+            if let Some((first, _)) = journal.split_once('\n') {
+                let addr = first.rsplit(' ').next().unwrap_or_default();
+                return Ok(Self {
+                    child,
+                    addr: addr.parse()?,
+                });
+            }
+            ensure!(Instant::now() < end, "{name} does not listen");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn ours(path: &str, flags: &[&str]) -> Result<Self> {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        Self::start(
+            Command::new(path)
+                .args(["--addr", "127.0.0.1:0"])
+                .args(flags),
+            name,
+        )
+    }
+
+    fn barest() -> Result<Self> {
+        Self::start(Command::new(std::env::current_exe()?).arg(BAREST), BAREST)
+    }
+
+    fn connect(&self) -> Result<TcpStream> {
+        let stream = TcpStream::connect(self.addr)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(tests::PATIENCE))?;
+        Ok(stream)
+    }
+
+    /// Resident memory, in KiB.
+    fn resident(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let words = line.context("no VmRSS")?.split_whitespace().next();
+        Ok(words.context("no number")?.parse()?)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The barest correct echo server: one thread per connection, read, write, nothing else.
+fn barest_echo_loop() -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    echo::print(format!("listening on {}\n", listener.local_addr()?))?;
+    loop {
+        let (mut stream, _) = listener.accept()?;
+        stream.set_nodelay(true)?;
+        thread::spawn(move || -> Result<()> {
+            let mut buffer = [0; 16 * 1024];
+            loop {
+                let length = stream.read(&mut buffer)?;
+                if length == 0 {
+                    return Ok(());
+                }
+                stream.write_all(&buffer[..length])?;
+            }
+        });
+    }
+}
+
+/// A line of 64 bytes, with its end.
+const LINE: [u8; 64] = *b"sixty-four bytes of text, of which the last is the line's end..\n";
+
+/// Round trips of `clients` at once, each waiting for its line before it sends the next.
+fn round_trips(clients: usize) -> Result<Vec<Row>> {
+    let trips = 32_000 / clients;
+    let time = |server: &Server| -> Result<f64> {
+        let streams: Vec<_> = (0..clients)
+            .map(|_| server.connect())
+            .collect::<Result<_>>()?;
+        let start = Barrier::new(clients + 1);
+        thread::scope(|scope| {
+            let threads: Vec<_> = streams
+                .into_iter()
+                .map(|mut stream| {
+                    let start = &start;
+                    scope.spawn(move || -> Result<()> {
+                        let mut reply = LINE;
+                        start.wait();
+                        for _ in 0..trips {
+                            stream.write_all(&LINE)?;
+                            stream.read_exact(&mut reply)?;
+                        }
+                        Ok(())
+                    })
+                })
+                .collect();
+            start.wait();
+            let began = Instant::now();
+            for thread in threads {
+                thread.join().expect("it does not panic")?;
+            }
+            Ok(began.elapsed().as_secs_f64() / trips as f64)
+        })
+    };
+    let (ours, barest) = (
+        Server::ours(program!("echo-server"), &[])?,
+        Server::barest()?,
+    );
+    let (ours, limit) = alternate(|| time(&ours), || time(&barest))?;
+    Ok(vec![Row::at_most(1.15, ours, limit)])
+}
+
+fn streaming() -> Result<Vec<Row>> {
+    let lines = LINE.repeat(1024);
+    let bytes = 256 * 1024 * 1024;
+    let time = |server: &Server| -> Result<f64> {
+        let mut stream = server.connect()?;
+        let began = Instant::now();
+        thread::scope(|scope| {
+            let mut sender = stream.try_clone()?;
+            let lines = &lines;
+            let sender = scope.spawn(move || -> Result<()> {
+                for _ in 0..bytes / lines.len() {
+                    sender.write_all(lines)?;
+                }
+                Ok(sender.shutdown(Shutdown::Write)?)
+            });
+            let mut buffer = vec![0; lines.len()];
+            let mut received = 0;
+            loop {
+                let length = stream.read(&mut buffer)?;
+                if length == 0 {
+                    break;
+                }
+                received += length;
+            }
+            sender.join().expect("it does not panic")?;
+            ensure!(received == bytes, "{received} bytes of {bytes} came back");
+            Ok(began.elapsed().as_secs_f64())
+        })
+    };
+    let (ours, barest) = (
+        Server::ours(program!("echo-server"), &[])?,
+        Server::barest()?,
+    );
+    let (ours, limit) = alternate(|| time(&ours), || time(&barest))?;
+    Ok(vec![Row::at_least(
+        0.85,
+        ours,
+        limit,
+        bytes as f64 / 1e6,
+        "MB/s",
+    )])
+}
+
+fn thousand_streams() -> Result<Vec<Row>> {
+    const CLIENTS: usize = 1000;
+    const NUMBERS: u32 = 10;
+    let interval = Duration::from_secs(1);
+    let flags = ["--quiet", "--interval", "1"];
+    let server = Server::ours(program!("random-stream-server"), &flags)?;
+    let before = server.resident()?;
+    let streams: Vec<_> = (0..CLIENTS)
+        .map(|_| server.connect())
+        .collect::<Result<_>>()?;
+    let (late, resident) = thread::scope(|scope| -> Result<_> {
+        let threads: Vec<_> = streams
+            .into_iter()
+            .map(|stream| {
+                let reader = thread::Builder::new().stack_size(64 * 1024);
+                reader.spawn_scoped(scope, move || lateness(stream, interval, NUMBERS))
+            })
+            .collect::<Result<_, _>>()?;
+        thread::sleep(interval * NUMBERS / 2);
+        let resident = server.resident()?;
+        let mut late = Vec::new();
+        for thread in threads {
+            late.extend(thread.join().expect("it does not panic")?);
+        }
+        Ok((late, resident))
+    })?;
+    let mut late = late;
+    late.sort_by(f64::total_cmp);
+    let quantile = |of, share: usize, asked: f64| {
+        let late = late[(late.len() - 1) * share / 100];
+        Row {
+            of,
+            ours: seconds(late),
+            limit: "the schedule".to_owned(),
+            ratio: "-".to_owned(),
+            asked: format!("less than {}", seconds(asked)),
+            holds: late < asked,
+        }
+    };
+    let per_client = (resident - before) as f64 / CLIENTS as f64;
+    let memory = Row {
+        of: ": resident memory per client",
+        ours: format!("{per_client:.1} KiB"),
+        limit: "-".to_owned(),
+        ratio: "-".to_owned(),
+        asked: "at most 16 KiB".to_owned(),
+        holds: per_client <= 16.0,
+    };
+    Ok(vec![
+        quantile(": half of the numbers late by", 50, 0.000_2),
+        quantile(": 99 % of the numbers late by", 99, 0.002),
+        memory,
+    ])
+}
+
+/// How late each of `numbers` came, in seconds, by the schedule that starts so that none
+/// comes early: what is constant in the way from there to here is not lateness.
+fn lateness(stream: TcpStream, interval: Duration, numbers: u32) -> Result<Vec<f64>> {
+    let mut stream = BufReader::with_capacity(256, stream);
+    let mut line = String::new();
+    let began = Instant::now();
+    let mut late = Vec::new();
+    for index in 0..numbers {
+        ensure!(stream.read_line(&mut line)? > 0, "the stream ended");
+        late.push(began.elapsed().as_secs_f64() - (index * interval).as_secs_f64());
+    }
+    let least = late.iter().copied().fold(f64::INFINITY, f64::min);
+    Ok(late.into_iter().map(|late| late - least).collect())
+}
+
+fn five_million_numbers() -> Result<Vec<Row>> {
+    const COUNT: u32 = 5_000_000;
+    // Six decimals, as measured values have, from a sequence that does not repeat itself.
+    let numbers =
+        (0..COUNT).map(|index| f64::from(index.wrapping_mul(2_654_435_761)) / 4294.967_296);
+    let text: String = numbers.map(|number| format!("{number:.6}\n")).collect();
+    let parse = || {
+        let began = Instant::now();
+        let numbers = text.split_ascii_whitespace().map(str::parse::<f64>);
+        let sum = numbers.sum::<Result<f64, _>>()?;
+        ensure!(std::hint::black_box(sum) > 0.0, "no sum");
+        Ok(began.elapsed().as_secs_f64())
+    };
+    let server = Server::ours(program!("math-server"), &[])?;
+    let ask = || {
+        let mut stream = server.connect()?;
+        let began = Instant::now();
+        stream.write_all(b"stddev ")?;
+        stream.write_all(text.as_bytes())?;
+        stream.write_all(b"=\n")?;
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer)?;
+        ensure!(
+            answer.trim().parse::<f64>()? > 0.0,
+            "not an answer: {answer}"
+        );
+        Ok(began.elapsed().as_secs_f64())
+    };
+    let (ours, limit) = alternate(ask, parse)?;
+    Ok(vec![Row::at_least(
+        0.5,
+        ours,
+        limit,
+        f64::from(COUNT) / 1e6,
+        "million/s",
+    )])
+}
+
+const BUYERS: usize = 20;
+
+/// Clients of a new shop whose delay is `delay` seconds, with the stock read by each, and
+/// how long that took all of them together.
+fn buyers(delay: &str) -> Result<(Server, Vec<BufReader<TcpStream>>, f64)> {
+    let server = Server::ours(program!("shop-server"), &["--delay", delay])?;
+    let began = Instant::now();
+    let mut buyers: Vec<_> = (0..BUYERS)
+        .map(|_| server.connect().map(BufReader::new))
+        .collect::<Result<_>>()?;
+    for buyer in &mut buyers {
+        let mut line = String::new();
+        while line != "\n" {
+            line.clear();
+            ensure!(buyer.read_line(&mut line)? > 0, "the list ended early");
+        }
+    }
+    Ok((server, buyers, began.elapsed().as_secs_f64()))
+}
+
+fn twenty_lists() -> Result<Vec<Row>> {
+    let (_server, _buyers, elapsed) = buyers("1")?;
+    Ok(vec![Row::at_most(1.1, elapsed, 1.0)])
+}
+
+fn twenty_orders() -> Result<Vec<Row>> {
+    let (_server, mut buyers, _) = buyers("0.1")?;
+    let began = Instant::now();
+    for buyer in &mut buyers {
+        buyer.get_mut().write_all(b"2 1\n")?;
+    }
+    for buyer in &mut buyers {
+        let mut answer = String::new();
+        buyer.read_line(&mut answer)?;
+        ensure!(answer.starts_with("confirmed: "), "{answer}");
+    }
+    Ok(vec![Row::at_most(
+        1.05,
+        began.elapsed().as_secs_f64(),
+        0.1 * BUYERS as f64,
+    )])
+}
