@@ -13,9 +13,9 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// A client of the server: its number, its stream, its lines in the journal.
 ///
-/// Read and write through `&Client`. Each read waits for at most the server's `--timeout`,
-/// and so does each write that makes no progress; then they fail with
-/// [`ErrorKind::TimedOut`]. The kernel counts long waits coarsely: up to an eighth late.
+/// Read and write through `&Client`. A read that gets nothing and a write that gets rid of
+/// nothing for the server's `--timeout`, or about an eighth longer, fail with
+/// [`ErrorKind::TimedOut`].
 #[derive(Debug)]
 pub struct Client {
     number: u64,
@@ -26,20 +26,26 @@ pub struct Client {
 
 impl Client {
     pub(crate) fn new(number: u64, stream: TcpStream, timeout: Duration, journal: Journal) -> Self {
-        // These fail only on a connection that is gone, which the first read will find.
-        let wait = (!timeout.is_zero()).then_some(timeout);
-        let _ = stream.set_read_timeout(wait);
-        // A write that ends in mid-buffer cannot tell when it last made progress, so it is
-        // cut in eighths of the timeout, and `write` adds up those without any.
-        let _ = stream.set_write_timeout(wait.map(|wait| wait / 8));
-        // A reply is written whole, so there is nothing to gather (Nagle) it with.
-        let _ = stream.set_nodelay(true);
         Self {
             number,
             stream,
             timeout,
             journal,
         }
+    }
+
+    /// Sets up the stream for a conversation.
+    pub(crate) fn prepare(&self) -> io::Result<()> {
+        // A reply is written whole, so there is nothing to gather (Nagle) it with.
+        self.stream.set_nodelay(true)?;
+        if !self.timeout.is_zero() {
+            // In eighths, which `wait` adds up: a write that ends in mid-buffer, and a wait
+            // that a signal cut, have waited for they cannot tell how long.
+            let eighth = (self.timeout / 8).max(Duration::from_micros(1));
+            self.stream.set_read_timeout(Some(eighth))?;
+            self.stream.set_write_timeout(Some(eighth))?;
+        }
+        Ok(())
     }
 
     /// The stream itself, for one who reads by a clock of their own.
@@ -77,47 +83,46 @@ impl Client {
     pub(crate) fn linger(&self, _place: Arc<()>) {
         let end = Instant::now() + LINGER;
         let mut discarded = [0; 4096];
-        let left = || end.saturating_duration_since(Instant::now());
-        while self.stream.set_read_timeout(Some(left())).is_ok() // A timeout of zero is not.
-            && matches!((&self.stream).read(&mut discarded), Ok(1..))
-        {}
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if self.stream.set_read_timeout(Some(left)).is_err() {
+                return; // No time is left, for a timeout of zero is an error.
+            }
+            match (&self.stream).read(&mut discarded) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return,
+            }
+        }
     }
 
-    fn timed_out(&self, what: &str) -> io::Error {
-        let seconds = self.timeout.as_secs_f64();
-        io::Error::new(
-            ErrorKind::TimedOut,
-            format!("timed out: {what} for {seconds} s"),
-        )
+    /// Attempts to read or write until it succeeds, fails, or the server's `--timeout` is over.
+    fn wait<T>(&self, what: &str, mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        let began = Instant::now();
+        loop {
+            match attempt() {
+                Err(error) if is_no_end(&error) => {}
+                result => return result,
+            }
+            if !self.timeout.is_zero() && began.elapsed() >= self.timeout {
+                let seconds = self.timeout.as_secs_f64();
+                let reason = format!("timed out: {what} for {seconds} s");
+                return Err(io::Error::new(ErrorKind::TimedOut, reason));
+            }
+        }
     }
 }
 
 impl Read for &Client {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match (&self.stream).read(buffer) {
-                Err(error) if is_interrupted(&error) => {}
-                Err(error) if is_timeout(&error) => return Err(self.timed_out("nothing received")),
-                result => return result,
-            }
-        }
+        self.wait("nothing received", || (&self.stream).read(buffer))
     }
 }
 
 impl Write for &Client {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let began = Instant::now();
-        loop {
-            match (&self.stream).write(bytes) {
-                Err(error) if is_interrupted(&error) => {}
-                Err(error) if is_timeout(&error) => {
-                    if began.elapsed() >= self.timeout {
-                        return Err(self.timed_out("nothing taken"));
-                    }
-                }
-                result => return result,
-            }
-        }
+        self.wait("nothing taken", || (&self.stream).write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -125,12 +130,9 @@ impl Write for &Client {
     }
 }
 
-/// A signal came in between: a stopped server that is continued, for one.
-fn is_interrupted(error: &io::Error) -> bool {
-    error.kind() == ErrorKind::Interrupted
-}
-
-/// A socket's timeout ran out; which of the two kinds it is depends on the system.
-fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+/// A timeout of the socket (which kind it is depends on the system), or a signal, such as
+/// that which continues a stopped server.
+fn is_no_end(error: &io::Error) -> bool {
+    use ErrorKind::{Interrupted, TimedOut, WouldBlock};
+    matches!(error.kind(), TimedOut | WouldBlock | Interrupted)
 }

@@ -24,8 +24,12 @@ pub fn address(text: &str) -> Result<String> {
 ///
 /// # Errors
 ///
-/// When it is no number, is negative, or is more than a [`Duration`] holds.
+/// When it is no number, is negative, is above 0 but less than a nanosecond, or is more
+/// than a [`Duration`] holds.
 pub fn seconds(text: &str) -> Result<Duration> {
     let seconds = text.parse().context("expected a number of seconds")?;
-    Duration::try_from_secs_f64(seconds).context("expected a number of seconds from 0 to 1.8e19")
+    let duration = Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|duration| !duration.is_zero() || seconds == 0.0);
+    duration.context("expected a number of seconds: 0, or 1e-9 to 1.8e19")
 }

@@ -1,14 +1,17 @@
 //! What happens, one event a line, on standard output.
 
 use std::fmt::{Display, Write as _};
-use std::io::{self, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Bytes of journal that wait while standard output takes nothing; more is left out.
 const CAPACITY: usize = 1024 * 1024;
+
+/// The wait before a standard output that does not block, and is full, is tried again.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The server's journal.
 ///
@@ -90,8 +93,7 @@ impl Journal {
                 let event = format!("{left_out} lines left out: standard output was full");
                 self.write_line(&mut lines, &event);
             }
-            // Whoever closed standard output does not want to read, and needs no error.
-            let _ = io::stdout().write_all(lines.as_bytes());
+            write_out(lines.as_bytes());
             lines.clear();
         }
     }
@@ -106,5 +108,23 @@ impl Journal {
             .waiting
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes to standard output, also to one that does not block. An error needs no report:
+/// whoever closed standard output does not want to read.
+fn write_out(mut lines: &[u8]) {
+    let mut output = io::stdout().lock();
+    loop {
+        let written = output.write(lines).and_then(|length| {
+            lines = &lines[length..];
+            output.flush()
+        });
+        match written {
+            Ok(()) if lines.is_empty() => return,
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(PAUSE),
+            Err(_) => return,
+        }
     }
 }

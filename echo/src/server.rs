@@ -141,7 +141,10 @@ fn serve(
     seat: Arc<()>,
     lobby: &Arc<()>,
 ) {
-    let outcome = panic::catch_unwind(AssertUnwindSafe(|| converse(client)));
+    let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
+        client.prepare()?;
+        converse(client)
+    }));
     let mut told = false;
     let ending = match outcome {
         Ok(Ok(())) => "disconnected".to_owned(),

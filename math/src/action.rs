@@ -29,7 +29,9 @@ impl FromStr for Action {
         Ok(match name.to_lowercase().as_str() {
             "sum" | "somme" => Self::Sum,
             "mean" | "average" | "moyenne" => Self::Mean,
-            "stddev" | "écart-type" | "ecart-type" => Self::StandardDeviation,
+            "stddev" | "écart-type" | "e\u{301}cart-type" | "ecart-type" => {
+                Self::StandardDeviation
+            }
             "min" => Self::Min,
             "max" => Self::Max,
             _ => bail!(
@@ -63,7 +65,13 @@ mod tests {
             (Action::Mean, &["mean", "Average", "MOYENNE"]),
             (
                 Action::StandardDeviation,
-                &["stddev", "écart-type", "ÉCART-TYPE", "ecart-type"],
+                &[
+                    "stddev",
+                    "écart-type",
+                    "ÉCART-TYPE",
+                    "E\u{301}cart-type",
+                    "ecart-type",
+                ],
             ),
             (Action::Min, &["min", "Min"]),
             (Action::Max, &["max", "MAX"]),

@@ -1,6 +1,6 @@
 //! Numbers as they are written.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use echo::Excerpt;
 
 /// Reads a finite decimal number.
@@ -10,15 +10,11 @@ use echo::Excerpt;
 /// When `token` is no decimal number, or one beyond ±1.8 × 10³⁰⁸.
 pub fn parse_number(token: &str) -> Result<f64> {
     let excerpt = Excerpt(token.as_bytes());
-    // `f64` also reads the words `nan`, `inf` and `infinity`.
-    let is_decimal = !token.contains(['n', 'N']);
     match token.parse::<f64>() {
-        Ok(number) if is_decimal => {
-            ensure!(
-                number.is_finite(),
-                "{excerpt} is outside the range of a 64-bit float"
-            );
-            Ok(number)
+        Ok(number) if number.is_finite() => Ok(number),
+        // What `f64` reads as infinite is too great, or one of the words for it.
+        Ok(_) if token.contains(|character: char| character.is_ascii_digit()) => {
+            bail!("{excerpt} is outside the range of a 64-bit float")
         }
         _ => bail!("{excerpt} is not a number: expected a decimal, such as -2.5 or 1e-7"),
     }

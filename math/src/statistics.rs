@@ -96,7 +96,7 @@ impl Statistics {
         };
         ensure!(
             answer.is_finite(),
-            "the {action} is outside the range of a 64-bit float"
+            "the {action} takes a sum outside the range of a 64-bit float"
         );
         Ok(answer)
     }
@@ -141,12 +141,9 @@ struct Sum {
 impl Sum {
     fn add(&mut self, number: f64) {
         let sum = self.sum + number;
-        // What was lost is what is missing of the lesser of the two.
-        self.lost += if self.sum.abs() >= number.abs() {
-            (self.sum - sum) + number
-        } else {
-            (number - sum) + self.sum
-        };
+        // What was lost of the one, and of the other, without asking which is greater.
+        let added = sum - self.sum;
+        self.lost += (self.sum - (sum - added)) + (number - added);
         self.sum = sum;
     }
 

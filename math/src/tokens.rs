@@ -1,36 +1,40 @@
 //! Cutting a stream of bytes into tokens.
 
-use std::io::{self, Read};
+use std::io::Read;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use echo::Excerpt;
 
 /// The longest token, in bytes.
 const LONGEST: usize = 4096;
 
 /// Bytes that are read at once, at most.
-const CAPACITY: usize = 64 * 1024;
+const CAPACITY: usize = 16 * 1024;
 
 /// The tokens of a stream: what stands between white space.
 ///
 /// How the bytes arrived makes no difference: a token that is cut in two by a packet's end
-/// is whole again here, and many that came in one packet are taken one by one.
+/// is whole again here, and many that came in one packet are taken one by one. What is not
+/// UTF-8 becomes `�`.
 #[derive(Debug)]
 pub struct Tokens<R> {
     input: R,
-    /// What has been read and not yet taken is `buffer[start..end]`.
-    buffer: Box<[u8]>,
+    /// Whole tokens and the space between them; what stands before `start` is taken.
+    text: String,
     start: usize,
+    /// A token whose end is not yet read: `buffer[..end]`.
+    buffer: [u8; CAPACITY],
     end: usize,
 }
 
 impl<R: Read> Tokens<R> {
-    /// Tokens of `input`, through a buffer of 64 KiB.
+    /// Tokens of `input`, read up to 16 KiB at a time.
     pub fn new(input: R) -> Self {
         Self {
             input,
-            buffer: vec![0; CAPACITY].into(),
+            text: String::new(),
             start: 0,
+            buffer: [0; CAPACITY],
             end: 0,
         }
     }
@@ -39,55 +43,77 @@ impl<R: Read> Tokens<R> {
     ///
     /// # Errors
     ///
-    /// When reading fails, or when the token is longer than 4 KiB or is not UTF-8.
+    /// When reading fails, or when the token is longer than 4 KiB.
     #[expect(
         clippy::should_implement_trait,
         reason = "an iterator cannot lend its items"
     )]
     pub fn next(&mut self) -> Result<Option<&str>> {
-        let length = loop {
-            let unread = &self.buffer[self.start..self.end];
-            let space = unread
-                .iter()
-                .take_while(|byte| byte.is_ascii_whitespace())
-                .count();
-            self.start += space;
-            let unread = &unread[space..];
-            if let Some(length) = unread.iter().position(u8::is_ascii_whitespace) {
-                break length;
+        loop {
+            self.start = self.text.len() - self.text[self.start..].trim_ascii_start().len();
+            if self.start < self.text.len() {
+                break;
             }
-            let length = unread.len();
-            if length > LONGEST || !self.fill()? {
-                break length;
+            if !self.read()? {
+                return Ok(None);
             }
-        };
-        let token = &self.buffer[self.start..self.start + length];
-        self.start += length;
-        let excerpt = || Excerpt(token);
-        ensure!(
-            length <= LONGEST,
-            "{} is longer than {LONGEST} bytes",
-            excerpt()
-        );
-        let token = str::from_utf8(token)
-            .ok()
-            .with_context(|| format!("{} is not UTF-8", excerpt()))?;
-        Ok((length > 0).then_some(token))
+        }
+        let unread = &self.text[self.start..];
+        let length = unread.bytes().position(|byte| byte.is_ascii_whitespace());
+        let token = &unread[..length.unwrap_or(unread.len())];
+        self.start += token.len();
+        check_length(token.as_bytes())?;
+        Ok(Some(token))
     }
 
-    /// Reads more, behind what is not yet taken; `false` at the end of the stream.
-    fn fill(&mut self) -> io::Result<bool> {
-        self.buffer.copy_within(self.start..self.end, 0);
-        self.end -= self.start;
-        self.start = 0;
-        let length = self.input.read(&mut self.buffer[self.end..])?;
-        self.end += length;
-        Ok(length > 0)
+    /// Reads on until there are whole tokens; `false` at the end of the stream.
+    ///
+    /// They are turned into text together, up to the last space, which is much faster than
+    /// one by one.
+    fn read(&mut self) -> Result<bool> {
+        loop {
+            check_length(&self.buffer[..self.end])?;
+            let length = self.input.read(&mut self.buffer[self.end..])?;
+            let read = &self.buffer[..self.end + length];
+            let last = read
+                .iter()
+                .rposition(u8::is_ascii_whitespace)
+                .map_or(0, |space| space + 1);
+            // What follows the last space may go on, unless the stream has ended; but no
+            // token begins with `=` and goes on, so an answer need not wait for a space.
+            let whole = if length == 0 || read[last..] == *b"=" {
+                read.len()
+            } else {
+                last
+            };
+            self.text.clear();
+            match str::from_utf8(&read[..whole]) {
+                Ok(text) => self.text.push_str(text),
+                Err(_) => self.text.push_str(&String::from_utf8_lossy(&read[..whole])),
+            }
+            self.start = 0;
+            self.end = read.len() - whole;
+            self.buffer.copy_within(whole..whole + self.end, 0);
+            if whole > 0 || length == 0 {
+                return Ok(whole > 0);
+            }
+        }
     }
+}
+
+fn check_length(token: &[u8]) -> Result<()> {
+    ensure!(
+        token.len() <= LONGEST,
+        "{} is longer than {LONGEST} bytes",
+        Excerpt(token)
+    );
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     /// Gives `input` in pieces of the lengths that `cuts` gives in turn.
@@ -183,8 +209,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_utf_8_is_an_error() {
-        let expected = ["sum", "error: \"1\u{fffd}\" is not UTF-8"];
-        assert_eq!(tokens(&b"sum 1\xff 2"[..]), expected);
+    fn what_is_not_utf_8_is_replaced() {
+        let input = b"sum 1\xff \xc3 2\xc3";
+        let expected = ["sum", "1\u{fffd}", "\u{fffd}", "2\u{fffd}"];
+        for length in 1..=input.len() {
+            let cuts = std::iter::repeat(length);
+            assert_eq!(
+                tokens(Pieces { input, cuts }),
+                expected,
+                "pieces of {length}"
+            );
+        }
     }
 }

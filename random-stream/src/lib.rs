@@ -40,6 +40,10 @@ pub const ADDR: &str = "127.0.0.1:7002";
 /// For so long, a close goes unnoticed.
 const NAP: Duration = Duration::from_millis(40);
 
+/// Reads of what a client has sent before a number, of 4 KiB each: more than the kernel
+/// keeps of it, so that only one who sends without end is left with a rest.
+const MOST_READS: u32 = 4096;
+
 /// When the next number is due.
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule {
@@ -88,31 +92,38 @@ impl Schedule {
 /// # Errors
 ///
 /// When the connection was reset.
-pub fn pause(mut stream: &TcpStream, schedule: &Schedule) -> io::Result<bool> {
-    let mut discarded = [0; 4096];
+pub fn pause(stream: &TcpStream, schedule: &Schedule) -> io::Result<bool> {
     loop {
         let wait = schedule.wait();
         let timeout = wait.saturating_sub(NAP) / 9 * 8;
-        let read = if timeout > Duration::from_millis(1) {
+        if timeout > Duration::from_millis(1) {
             stream.set_read_timeout(Some(timeout))?;
-            stream.read(&mut discarded)
+            if !discard(stream, 1)? {
+                return Ok(false);
+            }
         } else {
             thread::sleep(wait);
             stream.set_nonblocking(true)?;
-            let read = stream.read(&mut discarded);
+            let is_there = discard(stream, MOST_READS);
             stream.set_nonblocking(false)?;
-            read
-        };
-        match read {
-            Ok(0) => return Ok(false),
-            Ok(_) => {}
-            Err(error) if is_nothing(&error) => {}
-            Err(error) => return Err(error),
-        }
-        if schedule.wait().is_zero() {
-            return Ok(true);
+            return is_there;
         }
     }
+}
+
+/// Reads at most `reads` times, until nothing is left, and throws away what comes; tells
+/// whether there may be more.
+fn discard(mut stream: &TcpStream, reads: u32) -> io::Result<bool> {
+    let mut discarded = [0; 4096];
+    for _ in 0..reads {
+        match stream.read(&mut discarded) {
+            Ok(0) => return Ok(false),
+            Ok(_) => {}
+            Err(error) if is_nothing(&error) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
 }
 
 /// Nothing has come: in time, yet, or because a signal came first.

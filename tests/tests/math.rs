@@ -97,7 +97,7 @@ fn a_wrong_word_ends_its_own_conversation_with_a_reason() {
         ("mean =", "error: the mean of no numbers is undefined\n"),
         (
             "sum 1e308 1e308 -1e308 =",
-            "error: the sum is outside the range of a 64-bit float\n",
+            "error: the sum takes a sum outside the range of a 64-bit float\n",
         ),
         ("sum 1 2", "error: expected = before the end\n"),
     ] {
@@ -105,7 +105,7 @@ fn a_wrong_word_ends_its_own_conversation_with_a_reason() {
     }
     assert_eq!(
         converse(&server, b"sum 1 \xff ="),
-        "error: \"\u{fffd}\" is not UTF-8\n"
+        "error: \"\u{fffd}\" is not a number: expected a decimal, such as -2.5 or 1e-7\n"
     );
     other.send("2 =\n");
     assert_eq!(other.line(), "3");

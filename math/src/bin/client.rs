@@ -19,7 +19,7 @@ struct Flags {
     action: Option<String>,
 
     /// The numbers; without them, they are read from standard input
-    #[arg(allow_hyphen_values = true)]
+    #[arg(allow_hyphen_values = true, value_parser = number)]
     numbers: Vec<String>,
 
     /// Where the server listens
@@ -62,4 +62,11 @@ fn question(action: Option<String>, numbers: &[String]) -> Box<dyn Read + Send> 
         Box::new(Cursor::new(numbers.join(" ")))
     };
     Box::new(Cursor::new(action + " ").chain(numbers).chain(&b" =\n"[..]))
+}
+
+/// Reads a number, or rather leaves that to the server. To clap, all that follows the first
+/// one is a number, for `-1e-7` looks like a flag to it.
+fn number(text: &str) -> Result<String> {
+    ensure!(!text.starts_with("--"), "options go before the numbers");
+    Ok(text.to_owned())
 }

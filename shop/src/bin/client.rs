@@ -1,6 +1,6 @@
 //! The shop client shows the stock, and orders from it.
 
-use std::io::{self, BufRead, Cursor, IsTerminal, Read};
+use std::io::{self, Cursor, IsTerminal, Read};
 use std::process::ExitCode;
 use std::sync::mpsc::{self, Receiver};
 
@@ -98,23 +98,18 @@ fn table(stock: &[Product]) -> String {
 /// Sends one order after another, each when the one before is answered.
 fn send_orders(sender: &Sender, answers: &Receiver<()>) -> Result<()> {
     let is_asked = io::stdin().is_terminal();
-    let mut input = io::stdin().lock();
+    // The last line of a file may lack its end.
+    let end: &[u8] = if is_asked { b"" } else { b"\n" };
+    let mut input = io::stdin().lock().chain(end);
     loop {
         if is_asked {
             notice("ID QUANTITY (or Ctrl-D)> ");
         }
-        let mut line = String::new();
-        // The server refuses a line of more than its limit, so no more needs to be read.
-        let longest = LONGEST_ORDER as u64 + 2;
-        input
-            .by_ref()
-            .take(longest)
-            .read_line(&mut line)
-            .context("cannot read the orders")?;
-        if line.is_empty() {
+        let line = echo::read_line(&mut input, LONGEST_ORDER).context("cannot read the orders")?;
+        let Some(line) = line else {
             leave_prompt();
             return Ok(());
-        }
+        };
         let order = line.trim();
         if order.is_empty() {
             continue;
