@@ -10,6 +10,10 @@ use std::time::{Duration, Instant};
 /// Bytes of journal that wait while standard output takes nothing; more is left out.
 const CAPACITY: usize = 1024 * 1024;
 
+/// The rest after each write, in which lines gather: to be woken for every line of a busy
+/// server would take a tenth of its speed.
+const BREATH: Duration = Duration::from_millis(1);
+
 /// The wait before a standard output that does not block, and is full, is tried again.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -95,6 +99,7 @@ impl Journal {
             }
             write_out(lines.as_bytes());
             lines.clear();
+            thread::sleep(BREATH);
         }
     }
 

@@ -217,7 +217,7 @@ fn barest_echo_loop() -> Result<()> {
         let (mut stream, _) = listener.accept()?;
         stream.set_nodelay(true)?;
         thread::spawn(move || -> Result<()> {
-            let mut buffer = [0; 16 * 1024];
+            let mut buffer = vec![0; 64 * 1024];
             loop {
                 let length = stream.read(&mut buffer)?;
                 if length == 0 {

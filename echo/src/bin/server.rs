@@ -33,7 +33,7 @@ fn run(flags: &Flags) -> Result<()> {
 }
 
 fn converse(mut client: &Client, quiet: bool) -> Result<()> {
-    let mut buffer = [0; 16 * 1024];
+    let mut buffer = vec![0; 64 * 1024];
     loop {
         let length = client.read(&mut buffer)?;
         if length == 0 {
