@@ -2,9 +2,10 @@
 
 use std::any::Any;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, Scope};
 use std::time::Duration;
 
@@ -34,10 +35,13 @@ pub struct Limits {
     pub timeout: Duration,
 }
 
+/// Accepted connections that may wait for their thread.
+const HALL: usize = 1024;
+
 /// A listening server.
 #[derive(Debug)]
 pub struct Server {
-    listener: TcpListener,
+    accepted: Receiver<(TcpStream, SocketAddr)>,
     limits: Limits,
     journal: Journal,
 }
@@ -52,29 +56,40 @@ impl Server {
         let cannot = || format!("cannot listen on {addr}");
         let listener = TcpListener::bind(addr).with_context(cannot)?;
         let local = listener.local_addr().with_context(cannot)?;
-        let journal = Journal::open().context("cannot start the journal's thread")?;
+        let journal = Journal::open().context("cannot start a thread for the journal")?;
         journal.log(format_args!("listening on {local}"));
+
+        let (hall, accepted) = mpsc::sync_channel(HALL);
+        let acceptor = thread::Builder::new().name("accept".to_owned());
+        let log = journal.clone();
+        acceptor
+            .spawn(move || accept(&listener, &hall, &log))
+            .context("cannot start a thread to accept clients")?;
         Ok(Self {
-            listener,
+            accepted,
             limits,
             journal,
         })
     }
 
-    /// Accepts clients for ever, and has `converse` talk to each on a thread of its own.
+    /// Has `converse` talk to each client on a thread of its own, for ever.
     ///
     /// A conversation that returns is journaled as disconnected, one that fails or panics
     /// as lost; either way its seat is free again. The client is told why it failed, in a
     /// last line `error: REASON`, unless it was the connection that failed.
     pub fn run(self, converse: impl Fn(&Client) -> Result<()> + Sync) -> ! {
-        let max_clients = self.limits.max_clients as usize;
+        let Limits {
+            max_clients,
+            timeout,
+        } = self.limits;
         let seats = Arc::new(());
         let lobby = Arc::new(());
 
         thread::scope(|scope| {
-            for number in 1.. {
-                let client = Arc::new(self.accept(number));
-                let seated = match take(&seats, max_clients) {
+            for (number, (stream, peer)) in (1..).zip(self.accepted) {
+                let client = Arc::new(Client::new(number, stream, timeout, self.journal.clone()));
+                client.log(format_args!("connected from {peer}"));
+                let seated = match take(&seats, max_clients as usize) {
                     None => Err(format!("server full ({max_clients} clients)")),
                     Some(seat) => {
                         let (client, converse, lobby) = (Arc::clone(&client), &converse, &lobby);
@@ -91,26 +106,29 @@ impl Server {
                     }
                 }
             }
-            unreachable!("the numbers do not run out")
-        })
+        });
+        unreachable!("the acceptor never ends");
     }
+}
 
-    /// Waits for the next client, through all errors.
-    fn accept(&self, number: u64) -> Client {
-        let mut pause = PAUSE;
-        loop {
-            match self.listener.accept() {
-                Ok((stream, peer)) => {
-                    let journal = self.journal.clone();
-                    let client = Client::new(number, stream, self.limits.timeout, journal);
-                    client.log(format_args!("connected from {peer}"));
-                    return client;
+/// Accepts clients for ever, through all errors, and does nothing else: the kernel's queue
+/// of those who wait to be accepted is short.
+fn accept(listener: &TcpListener, hall: &SyncSender<(TcpStream, SocketAddr)>, journal: &Journal) {
+    let mut pause = PAUSE;
+    loop {
+        match listener.accept() {
+            Ok(accepted) => {
+                pause = PAUSE;
+                if hall.send(accepted).is_err() {
+                    return; // The server is gone.
                 }
-                Err(error) => self.journal.log(format_args!("cannot accept: {error}")),
             }
-            // Out of file descriptors, say: trying again at once would keep a core busy.
-            thread::sleep(pause);
-            pause = LONGEST_PAUSE.min(2 * pause);
+            Err(error) => {
+                journal.log(format_args!("cannot accept: {error}"));
+                // Out of file descriptors, say: to try again at once would keep a core busy.
+                thread::sleep(pause);
+                pause = LONGEST_PAUSE.min(2 * pause);
+            }
         }
     }
 }

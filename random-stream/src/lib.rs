@@ -36,8 +36,8 @@ use std::time::{Duration, Instant};
 /// Where the server listens unless `--addr` says otherwise.
 pub const ADDR: &str = "127.0.0.1:7002";
 
-/// The last part of a wait, which is slept: a sleep ends on time, a read's timeout does not.
-/// For so long, a close goes unnoticed.
+/// The last part of a wait is slept, for a sleep ends on time and a read's timeout does not:
+/// between so long and half as long again. For that time, a close goes unnoticed.
 const NAP: Duration = Duration::from_millis(40);
 
 /// Reads of what a client has sent before a number, of 4 KiB each: more than the kernel
@@ -86,8 +86,8 @@ impl Schedule {
 /// there.
 ///
 /// Most of the wait is spent in a read that times out, which a close ends at once. The
-/// kernel may end it late by an eighth of its length, so it is asked for eight ninths;
-/// the last 40 ms are slept, to the point, and followed by a look without waiting.
+/// kernel may end it late by an eighth of its length, so it is asked for eight ninths. The
+/// last 40 to 60 ms are slept, to the point, and followed by a look without waiting.
 ///
 /// # Errors
 ///
@@ -96,7 +96,7 @@ pub fn pause(stream: &TcpStream, schedule: &Schedule) -> io::Result<bool> {
     loop {
         let wait = schedule.wait();
         let timeout = wait.saturating_sub(NAP) / 9 * 8;
-        if timeout > Duration::from_millis(1) {
+        if timeout > NAP / 2 {
             stream.set_read_timeout(Some(timeout))?;
             if !discard(stream, 1)? {
                 return Ok(false);

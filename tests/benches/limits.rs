@@ -322,26 +322,33 @@ fn thousand_streams() -> Result<Vec<Row>> {
     let flags = ["--quiet", "--interval", "1"];
     let server = Server::ours(program!("random-stream-server"), &flags)?;
     let before = server.resident()?;
-    let streams: Vec<_> = (0..CLIENTS)
-        .map(|_| server.connect())
-        .collect::<Result<_>>()?;
-    let (late, resident) = thread::scope(|scope| -> Result<_> {
-        let threads: Vec<_> = streams
-            .into_iter()
-            .map(|stream| {
-                let reader = thread::Builder::new().stack_size(64 * 1024);
-                reader.spawn_scoped(scope, move || lateness(stream, interval, NUMBERS))
-            })
-            .collect::<Result<_, _>>()?;
-        thread::sleep(interval * NUMBERS / 2);
-        let resident = server.resident()?;
-        let mut late = Vec::new();
-        for thread in threads {
-            late.extend(thread.join().expect("it does not panic")?);
+    // One reader takes the clients in the order in which they are due, which is that in
+    // which they connected: a thread for each would be late itself.
+    let began = Instant::now();
+    let mut line = String::new();
+    let mut read = |stream: &mut BufReader<TcpStream>, index: u32| -> Result<f64> {
+        ensure!(stream.read_line(&mut line)? > 0, "the stream ended");
+        Ok(began.elapsed().as_secs_f64() - (index * interval).as_secs_f64())
+    };
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        let mut stream = BufReader::with_capacity(64, server.connect()?);
+        let first = read(&mut stream, 0)?;
+        clients.push((stream, vec![first]));
+    }
+    for index in 1..NUMBERS {
+        for (stream, times) in &mut clients {
+            times.push(read(stream, index)?);
         }
-        Ok((late, resident))
-    })?;
-    let mut late = late;
+    }
+    let resident = server.resident()?;
+    // By the schedule that starts so that none comes early: what is constant in the way
+    // from there to here is not lateness.
+    let mut late = Vec::new();
+    for (_, times) in &clients {
+        let least = times.iter().copied().fold(f64::INFINITY, f64::min);
+        late.extend(times.iter().map(|time| time - least));
+    }
     late.sort_by(f64::total_cmp);
     let quantile = |of, share: usize, asked: f64| {
         let late = late[(late.len() - 1) * share / 100];
@@ -368,21 +375,6 @@ fn thousand_streams() -> Result<Vec<Row>> {
         quantile(": 99 % of the numbers late by", 99, 0.002),
         memory,
     ])
-}
-
-/// How late each of `numbers` came, in seconds, by the schedule that starts so that none
-/// comes early: what is constant in the way from there to here is not lateness.
-fn lateness(stream: TcpStream, interval: Duration, numbers: u32) -> Result<Vec<f64>> {
-    let mut stream = BufReader::with_capacity(256, stream);
-    let mut line = String::new();
-    let began = Instant::now();
-    let mut late = Vec::new();
-    for index in 0..numbers {
-        ensure!(stream.read_line(&mut line)? > 0, "the stream ended");
-        late.push(began.elapsed().as_secs_f64() - (index * interval).as_secs_f64());
-    }
-    let least = late.iter().copied().fold(f64::INFINITY, f64::min);
-    Ok(late.into_iter().map(|late| late - least).collect())
 }
 
 fn five_million_numbers() -> Result<Vec<Row>> {
