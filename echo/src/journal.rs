@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Bytes of journal that wait while standard output takes nothing; more is left out.
-const CAPACITY: usize = 1024 * 1024;
+const CAPACITY: usize = 256 * 1024;
 
 /// The rest after each write, in which lines gather: to be woken for every line of a busy
 /// server would take a tenth of its speed.
@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 ///
 /// Nobody waits for standard output except the journal's own thread, which writes each
 /// line as soon as it can. While standard output takes nothing (a full pipe whose reader
-/// is stopped, a terminal after Ctrl-S), up to 1 MiB of lines wait; later ones are left
+/// is stopped, a terminal after Ctrl-S), up to 256 KiB of lines wait; later ones are left
 /// out, and a line says how many. What a closed standard output or a full disk refuses is
 /// gone, and the server goes on.
 #[derive(Clone, Debug)]

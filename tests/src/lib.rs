@@ -10,7 +10,7 @@
 use std::fmt::Debug;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -39,7 +39,8 @@ struct Collected {
 }
 
 impl Lines {
-    fn of(stream: impl Read + Send + 'static) -> Self {
+    /// Collects the lines of `stream`.
+    pub fn of(stream: impl Read + Send + 'static) -> Self {
         let lines = Self::default();
         let collector = lines.clone();
         thread::spawn(move || {
@@ -144,20 +145,37 @@ impl Program {
     /// Starts `command`, with all its streams piped.
     #[track_caller]
     pub fn spawn(command: &mut Command) -> Self {
+        let (mut program, stdout) = Self::spawn_unread(command);
+        program.stdout = Lines::of(stdout);
+        program
+    }
+
+    /// Starts `command`, with all its streams piped, and leaves its standard output unread.
+    #[track_caller]
+    pub fn spawn_unread(command: &mut Command) -> (Self, ChildStdout) {
         let command = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let stdin = child.stdin.take();
-        let stdout = Lines::of(child.stdout.take().expect("it is piped"));
+        let stdout = child.stdout.take().expect("it is piped");
         let stderr = Lines::of(child.stderr.take().expect("it is piped"));
-        Self {
-            child,
-            stdin,
+        (
+            Self {
+                child,
+                stdin,
+                stdout: Lines::default(),
+                stderr,
+            },
             stdout,
-            stderr,
-        }
+        )
+    }
+
+    /// Kills it, and waits for its end.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 
     /// Its process number.
@@ -217,8 +235,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 
@@ -293,16 +310,7 @@ impl Server {
     /// Connects a client made of nothing but a stream.
     #[track_caller]
     pub fn connect(&self) -> Peer {
-        let stream = TcpStream::connect(self.addr).expect("the server listens");
-        stream
-            .set_read_timeout(Some(PATIENCE))
-            .expect("the stream is open");
-        stream
-            .set_write_timeout(Some(PATIENCE))
-            .expect("the stream is open");
-        Peer {
-            stream: BufReader::new(stream),
-        }
+        Peer::connect(self.addr)
     }
 
     /// Starts the client at `path`, to talk to this server.
@@ -347,6 +355,21 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// Connects to the server at `addr`.
+    #[track_caller]
+    pub fn connect(addr: SocketAddr) -> Self {
+        let stream = TcpStream::connect(addr).expect("the server listens");
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("the stream is open");
+        stream
+            .set_write_timeout(Some(PATIENCE))
+            .expect("the stream is open");
+        Self {
+            stream: BufReader::new(stream),
+        }
+    }
+
     /// The stream itself.
     pub fn stream(&self) -> &TcpStream {
         self.stream.get_ref()

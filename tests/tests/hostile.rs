@@ -1,0 +1,583 @@
+//! Hostile clients, exhausted machines, vanished peers: what one client does, or the
+//! machine denies, is no matter for the others. Each is tried on every server it concerns.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{ChildStdout, Command};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tests::{Lines, Peer, Program, Server, program, wait_until};
+
+/// One of the four, and what is to be known of it here.
+struct Exercise {
+    name: &'static str,
+    server: &'static str,
+    client: &'static str,
+    /// So that nothing takes long.
+    flags: &'static [&'static str],
+    /// Reads what the server says at first.
+    greet: fn(&mut Peer),
+    /// Has the server do something, again and again.
+    ask: fn(&mut Peer),
+    /// What a client can send without end, to make the server answer without end.
+    question: &'static str,
+}
+
+const ECHO: Exercise = Exercise {
+    name: "echo",
+    server: program!("echo-server"),
+    client: program!("echo-client"),
+    flags: &[],
+    greet: |_| {},
+    ask: |peer| {
+        peer.send("ping\n");
+        assert_eq!(peer.line(), "ping");
+    },
+    question: "bonjour\n",
+};
+
+const RANDOM_STREAM: Exercise = Exercise {
+    name: "random-stream",
+    server: program!("random-stream-server"),
+    client: program!("random-stream-client"),
+    flags: &["--interval", "0.05", "--quiet"],
+    greet: number,
+    ask: number,
+    question: "bonjour\n",
+};
+
+const MATH: Exercise = Exercise {
+    name: "math",
+    server: program!("math-server"),
+    client: program!("math-client"),
+    flags: &[],
+    greet: |_| {},
+    ask: |peer| {
+        peer.send("sum 1 2 =\n");
+        assert_eq!(peer.line(), "3");
+    },
+    question: "sum 1 =\n",
+};
+
+const SHOP: Exercise = Exercise {
+    name: "shop",
+    server: program!("shop-server"),
+    client: program!("shop-client"),
+    flags: &["--delay", "0"],
+    greet: |peer| while !peer.line().is_empty() {},
+    ask: |peer| {
+        peer.send("9 1\n");
+        assert_eq!(peer.line(), "error: no product 9");
+    },
+    question: "9 1\n",
+};
+
+const ALL: [Exercise; 4] = [ECHO, RANDOM_STREAM, MATH, SHOP];
+
+fn number(peer: &mut Peer) {
+    let line = peer.line();
+    assert!(line.parse::<i64>().is_ok(), "not a number: {line:?}");
+}
+
+impl Exercise {
+    fn start(&self, flags: &[&str]) -> Server {
+        Server::start(self.server, &[self.flags, flags].concat())
+    }
+
+    /// Connects a client that is served.
+    fn connect(&self, server: &Server) -> Peer {
+        let mut peer = server.connect();
+        self.serve(&mut peer);
+        peer
+    }
+
+    fn serve(&self, peer: &mut Peer) {
+        (self.greet)(peer);
+        (self.ask)(peer);
+    }
+}
+
+/// Whether an event is the last that is journaled of a client.
+fn is_last(event: &str) -> bool {
+    event == "disconnected" || event.starts_with("lost: ") || event.starts_with("refused: ")
+}
+
+/// How many last lines there are in the journal.
+fn last_lines(server: &Server) -> usize {
+    let journal = server.journal().so_far();
+    let events = journal
+        .iter()
+        .filter_map(|line| line.split_once("client ")?.1.split_once(": "));
+    events.filter(|(_, event)| is_last(event)).count()
+}
+
+#[test]
+fn over_its_limit_a_server_says_that_it_is_full() {
+    for exercise in ALL {
+        let server = exercise.start(&["--max-clients", "2"]);
+        let one = exercise.connect(&server);
+        let mut two = exercise.connect(&server);
+        for sent in ["", "already sent\n", &"x".repeat(50_000)] {
+            let mut refused = server.connect();
+            refused.send(sent);
+            assert_eq!(
+                refused.rest(),
+                "error: server full (2 clients)\n",
+                "{}",
+                exercise.name
+            );
+        }
+        server
+            .journal()
+            .wait("client 5: refused: server full (2 clients)");
+        // One of the numbers of an action makes sure that the math client asks nothing of us.
+        let args: &[&str] = if exercise.name == "math" {
+            &["sum", "1"]
+        } else {
+            &[]
+        };
+        let outcome = server.run(exercise.client, args, "");
+        let error = outcome.stderr.lines().last().unwrap_or_default();
+        assert_eq!(
+            error, "error: server full (2 clients)",
+            "{}: {outcome:?}",
+            exercise.name
+        );
+        assert_eq!(
+            (outcome.status, outcome.stdout.as_str()),
+            (Some(1), ""),
+            "{}",
+            exercise.name
+        );
+
+        drop(one);
+        wait_until("client 1 is gone", || last_lines(&server) == 5);
+        let mut seated = exercise.connect(&server);
+        (exercise.ask)(&mut seated);
+        (exercise.ask)(&mut two);
+    }
+}
+
+/// Seconds of processor time that the process has taken.
+fn processor_seconds(server: &Server) -> f64 {
+    let path = format!("/proc/{}/stat", server.program.id());
+    let stat = fs::read_to_string(path).expect("the server runs");
+    let fields = stat.rsplit_once(')').expect("a name").1.split_whitespace();
+    let ticks = fields
+        .skip(11)
+        .take(2)
+        .map(|field| field.parse::<f64>().expect("ticks"));
+    ticks.sum::<f64>() / 100.0
+}
+
+#[test]
+fn out_of_descriptors_a_server_serves_those_inside_and_recovers() {
+    fn try_out(exercise: &Exercise) {
+        let server = Server::start_limited("ulimit -n 40", exercise.server, exercise.flags);
+        let mut inside: Vec<_> = (0..20).map(|_| exercise.connect(&server)).collect();
+        let waiting: Vec<_> = (0..40).map(|_| server.connect()).collect();
+        let error = "cannot accept: Too many open files (os error 24)";
+        server.journal().wait(error);
+        let (began, before) = (Instant::now(), processor_seconds(&server));
+        server.journal().wait_for_count(error, 8);
+        for peer in &mut inside {
+            (exercise.ask)(peer);
+        }
+        let share = (processor_seconds(&server) - before) / began.elapsed().as_secs_f64();
+        assert!(share < 0.1, "{}: {share} of a core", exercise.name);
+
+        drop(inside);
+        // As those who are served close, the turn of the others comes.
+        for mut peer in waiting {
+            exercise.serve(&mut peer);
+        }
+    }
+    thread::scope(|scope| {
+        for exercise in ALL {
+            scope.spawn(move || try_out(&exercise));
+        }
+    });
+}
+
+#[test]
+fn without_a_thread_a_client_is_refused_and_the_server_lives_on() {
+    // A limit of threads does not bind root, who can become somebody whom it binds, and who
+    // needs a place to reach the program.
+    let somebody = [
+        "--reuid",
+        "54321",
+        "--clear-groups",
+        "prlimit",
+        "--nproc=12",
+    ];
+    for exercise in ALL {
+        let name = format!("{}-server-{}", exercise.name, std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::copy(exercise.server, &path).expect("there is room for it");
+        let command = [
+            &somebody[..],
+            &[path.to_str().expect("it is text")][..],
+            exercise.flags,
+        ]
+        .concat();
+        let help = Command::new("setpriv")
+            .args(&command)
+            .arg("--help")
+            .output();
+        let can_be_limited = help.is_ok_and(|output| output.status.success());
+        let server = can_be_limited.then(|| Server::start("setpriv", &command));
+        fs::remove_file(path).expect("it is ours");
+        let Some(server) = server else {
+            echo::notice("skipped: needs root, setpriv and prlimit\n");
+            return;
+        };
+
+        let mut peers: Vec<_> = (0..20).map(|_| server.connect()).collect();
+        let reason = "no thread to be had: Resource temporarily unavailable (os error 11)";
+        server
+            .journal()
+            .wait(&format!("client 20: refused: {reason}"));
+        let mut refused = peers.pop().expect("there are twenty");
+        assert_eq!(refused.rest(), format!("error: {reason}\n"));
+        let mut inside = peers.swap_remove(0);
+        exercise.serve(&mut inside);
+        drop(peers);
+        wait_until("the others are gone", || last_lines(&server) == 19);
+        exercise.connect(&server);
+        (exercise.ask)(&mut inside);
+        assert_eq!(server.program.stderr.so_far(), [""; 0]);
+    }
+}
+
+#[test]
+fn after_a_storm_of_bad_clients_everything_is_as_it_was() {
+    for exercise in ALL {
+        let server = exercise.start(&["--timeout", "30"]);
+        drop(exercise.connect(&server));
+        wait_until("the first is gone", || last_lines(&server) == 1);
+        wait_until("it has left", || server.status("Threads") == 3);
+        let descriptors = server.descriptors();
+
+        thread::scope(|scope| {
+            for storm in 0..20_usize {
+                let server = &server;
+                scope.spawn(move || {
+                    for index in 0..20 {
+                        let peer = server.connect();
+                        let garbage: Vec<u8> = (0..=u8::MAX)
+                            .cycle()
+                            .skip(17 * storm)
+                            .step_by(index + 1)
+                            .take(200 * index)
+                            .collect();
+                        let half = &exercise.question[..exercise.question.len() / 2];
+                        let mut stream = peer.stream();
+                        // The server may have closed before all is sent.
+                        let _ = match (storm + index) % 4 {
+                            0 => stream.write_all(&garbage),
+                            1 => stream.write_all(half.as_bytes()),
+                            2 => stream.write_all(exercise.question.repeat(index).as_bytes()),
+                            _ => Ok(()),
+                        };
+                        // Dropped with answers unread, most of these are resets.
+                    }
+                });
+            }
+        });
+        wait_until("401 last lines", || last_lines(&server) == 401);
+        wait_until("all threads are gone", || server.status("Threads") == 3);
+        wait_until("all descriptors are closed", || {
+            server.descriptors() == descriptors
+        });
+
+        let mut events: HashMap<u64, Vec<String>> = HashMap::new();
+        for line in &server.journal().so_far()[1..] {
+            let parts = || {
+                let (seconds, event) = line.strip_prefix('[')?.split_once("] client ")?;
+                let (number, event) = event.split_once(": ")?;
+                Some((
+                    seconds.trim().parse::<f64>().ok()?,
+                    number.parse().ok()?,
+                    event,
+                ))
+            };
+            let (_, number, event) = parts().unwrap_or_else(|| panic!("not whole: {line:?}"));
+            events.entry(number).or_default().push(event.to_owned());
+        }
+        assert_eq!(events.len(), 401, "{}", exercise.name);
+        for (number, events) in events {
+            let (last, others) = events.split_last().expect("there is one");
+            assert!(is_last(last), "{number}: {events:?}");
+            assert!(
+                others[0].starts_with("connected from "),
+                "{number}: {events:?}"
+            );
+            assert!(
+                !others.iter().any(|event| is_last(event)),
+                "{number}: {events:?}"
+            );
+        }
+        exercise.connect(&server);
+        assert_eq!(server.program.stderr.so_far(), [""; 0], "{}", exercise.name);
+    }
+}
+
+#[test]
+fn one_who_sends_and_never_reads_costs_nothing_and_is_dropped() {
+    /// Others who are served, one after the other.
+    fn others(exercise: &Exercise, server: &Server) {
+        for _ in 0..50 {
+            exercise.connect(server);
+        }
+    }
+    thread::scope(|scope| {
+        for exercise in ALL {
+            scope.spawn(move || {
+                // Of two flags of a name the last counts; numbers must come fast to fill a pipe.
+                let is_stream = exercise.name == "random-stream";
+                let flags: &[_] = if is_stream {
+                    &["--quiet", "--interval", "1e-9"]
+                } else {
+                    exercise.flags
+                };
+                let flags = [flags, &["--timeout", "1"]].concat();
+                let server = Server::start(exercise.server, &flags);
+                others(&exercise, &server);
+                let before = server.status("VmRSS");
+                let flood = server.connect();
+                let mut stream = flood.stream().try_clone().expect("there are descriptors");
+                let sender = thread::spawn(move || {
+                    let questions = exercise.question.repeat(10_000);
+                    while stream.write_all(questions.as_bytes()).is_ok() && !is_stream {}
+                });
+                others(&exercise, &server);
+                server
+                    .journal()
+                    .wait("client 51: lost: timed out: nothing taken for 1 s");
+                let grown = server.status("VmRSS").saturating_sub(before);
+                assert!(grown < 2048, "{}: grown by {grown} KiB", exercise.name);
+                drop(flood);
+                sender.join().expect("it ends with the connection");
+            });
+        }
+    });
+}
+
+#[test]
+fn a_silent_client_is_dropped_and_one_who_says_a_little_is_kept() {
+    thread::scope(|scope| {
+        for exercise in [ECHO, MATH, SHOP] {
+            scope.spawn(move || {
+                let server = exercise.start(&["--timeout", "2"]);
+                let mut silent = server.connect();
+                let slow = server.connect();
+                (exercise.greet)(&mut silent);
+                let began = Instant::now();
+                for _ in 0..4 {
+                    slow.send(" ");
+                    thread::sleep(Duration::from_secs(1)); // Half of the timeout.
+                }
+                silent.rest();
+                assert!(
+                    began.elapsed() >= Duration::from_secs(2),
+                    "{}",
+                    exercise.name
+                );
+                server
+                    .journal()
+                    .wait("client 1: lost: timed out: nothing received for 2 s");
+                slow.send("\n");
+                assert_eq!(
+                    server.journal().with("client 2: lost"),
+                    [""; 0],
+                    "{}",
+                    exercise.name
+                );
+            });
+        }
+        // Where a silent client is normal, it stays.
+        scope.spawn(|| {
+            let server = RANDOM_STREAM.start(&["--timeout", "0.1"]);
+            let mut silent = server.connect();
+            for _ in 0..20 {
+                number(&mut silent);
+            }
+        });
+    });
+}
+
+#[test]
+fn a_server_that_is_stopped_and_continued_keeps_its_clients() {
+    for exercise in ALL {
+        let server = exercise.start(&[]);
+        let mut peers = [exercise.connect(&server), exercise.connect(&server)];
+        for _ in 0..3 {
+            server.program.signal("STOP");
+            server.program.signal("CONT");
+            for peer in &mut peers {
+                (exercise.ask)(peer);
+            }
+        }
+        assert_eq!(last_lines(&server), 0, "{}", exercise.name);
+    }
+}
+
+#[test]
+fn eight_mebibytes_without_an_end_are_an_error() {
+    for (exercise, reason) in [
+        (
+            MATH,
+            "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"… is longer than 4096 bytes",
+        ),
+        (SHOP, "a line of more than 1024 bytes"),
+    ] {
+        let server = exercise.start(&[]);
+        drop(exercise.connect(&server));
+        let before = server.status("VmRSS");
+        let mut peer = server.connect();
+        (exercise.greet)(&mut peer);
+        let mut stream = peer.stream().try_clone().expect("there are descriptors");
+        let sender = thread::spawn(move || {
+            // The server closes after a second at the latest, read or not.
+            let _ = stream.write_all(&vec![b'x'; 8 * 1024 * 1024]);
+        });
+        assert_eq!(peer.line(), format!("error: {reason}"));
+        server.journal().wait(&format!("client 2: lost: {reason}"));
+        sender.join().expect("it does not panic");
+        let grown = server.status("VmRSS").saturating_sub(before);
+        assert!(grown < 2048, "{}: grown by {grown} KiB", exercise.name);
+        exercise.connect(&server);
+    }
+}
+
+#[test]
+fn a_panic_in_one_conversation_gives_its_seat_back() {
+    let server = Server::start(program!("panicking-server"), &["--max-clients", "2"]);
+    let other = server.connect();
+    server.journal().wait("client 1: connected");
+    for number in 2..5 {
+        let mut peer = server.connect();
+        peer.send("*");
+        assert_eq!(peer.rest(), "");
+        server
+            .journal()
+            .wait(&format!("client {number}: lost: panicked: the byte was 42"));
+    }
+    assert_eq!(server.journal().with("refused"), [""; 0]);
+    drop(other);
+    server
+        .journal()
+        .wait("client 1: lost: failed to fill whole buffer");
+}
+
+/// An echo server whose standard output is a pipe that is read by hand.
+fn echo_with_pipe() -> (Program, BufReader<ChildStdout>, String) {
+    let mut command = Command::new(ECHO.server);
+    command.args(["--addr", "127.0.0.1:0"]);
+    let (program, stdout) = Program::spawn_unread(&mut command);
+    let mut stdout = BufReader::new(stdout);
+    let mut first = String::new();
+    stdout.read_line(&mut first).expect("the server listens");
+    let addr = first
+        .trim()
+        .rsplit(' ')
+        .next()
+        .expect("an address")
+        .to_owned();
+    (program, stdout, addr)
+}
+
+#[test]
+fn a_closed_standard_output_stops_nobody() {
+    let (program, stdout, addr) = echo_with_pipe();
+    drop(stdout);
+    for message in ["one", "two", "three"] {
+        assert_eq!(
+            tests::run(ECHO.client, &["--addr", &addr, message], "").stdout,
+            message
+        );
+    }
+    assert_eq!(program.stderr.so_far(), [""; 0]);
+}
+
+#[test]
+fn a_full_standard_output_stops_nobody_and_says_what_is_left_out() {
+    let (_program, stdout, addr) = echo_with_pipe();
+    let message = "x".repeat(1000);
+    let mut peer = Peer::connect(addr.parse().expect("an address"));
+    // A line of the journal each, over a hundred bytes long: more than has room.
+    for _ in 0..20_000 {
+        peer.send(&message);
+        peer.bytes(message.len());
+    }
+    // It is read again, and goes on.
+    let journal = Lines::of(stdout);
+    journal.wait(" lines left out: standard output was full");
+    peer.send("last");
+    journal.wait("received 4 bytes: \"last\"");
+    for line in journal.so_far() {
+        let is_whole = line.starts_with('[') && line.ends_with(['"', '…', 'l'])
+            || line.contains(": connected from ");
+        assert!(is_whole, "{line}");
+    }
+}
+
+#[test]
+fn three_thousand_clients_are_served_at_once() {
+    const CLIENTS: usize = 3000;
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let descriptors = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"));
+    let soft = descriptors.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok());
+    if soft.is_none_or(|soft| soft < 2 * CLIENTS) {
+        echo::notice(format_args!("skipped: needs {} descriptors\n", 2 * CLIENTS));
+        return;
+    }
+    let flags = ["--quiet", "--max-clients", "5000"];
+    let server = Server::start(RANDOM_STREAM.server, &flags);
+    let mut peers: Vec<_> = (0..CLIENTS).map(|_| server.connect()).collect();
+    for _ in 0..2 {
+        peers.iter_mut().for_each(number);
+    }
+    drop(peers);
+    wait_until("all are gone", || last_lines(&server) == CLIENTS);
+    wait_until("all threads are gone", || server.status("Threads") == 3);
+}
+
+#[test]
+fn a_buyer_killed_at_any_point_leaves_the_lock_free_and_the_order_whole() {
+    for (point, sold) in [
+        ("waits for the write lock", 2),
+        ("has the write lock", 2),
+        ("lets go of the read lock", 0),
+    ] {
+        let server = Server::start(SHOP.server, &["--delay", "0.3"]);
+        let mut other = server.connect();
+        (SHOP.greet)(&mut other);
+        if point.starts_with("waits") {
+            other.send("2 1\n");
+            server.journal().wait("client 1: has the write lock");
+        }
+        let args: &[&str] = if sold > 0 { &["1", "2"] } else { &[] };
+        let mut buyer = server.client(SHOP.client, args);
+        server.journal().wait(&format!("client 2: {point}"));
+        buyer.signal("KILL");
+        buyer.end();
+        let mut next = server.connect();
+        let mut left = next.line();
+        (SHOP.greet)(&mut next);
+        // If the order still waited when this list was made, there will be another.
+        if left.ends_with("\t10\tKeyboard") && sold > 0 {
+            server.journal().wait("client 2: sent \"confirmed");
+            left = server.connect().line();
+        }
+        assert_eq!(
+            left,
+            format!("1\t{}\tKeyboard", 10 - sold),
+            "killed when it {point}"
+        );
+    }
+}
