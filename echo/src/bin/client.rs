@@ -11,7 +11,9 @@ use echo::{Connection, flags};
 
 /// Sends a line to the echo server and prints what comes back.
 #[derive(Parser)]
-#[command(after_help = "Examples:\n  client bonjour\n  client < in > out")]
+#[command(after_help = "Examples:
+  cargo run -p echo --bin client -- bonjour
+  cargo run -p echo --bin client < in > out")]
 struct Flags {
     /// The line to send; without it, standard input is sent as it is
     message: Option<OsString>,

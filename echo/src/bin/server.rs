@@ -9,7 +9,7 @@ use echo::{Client, Excerpt, Limits, Server, flags};
 
 /// Sends every string back to the client that sent it, and prints what happens.
 #[derive(Parser)]
-#[command(after_help = "Example: server --addr 0.0.0.0:7001 --quiet")]
+#[command(after_help = "Example: cargo run -p echo --bin server -- --quiet")]
 struct Flags {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = echo::ADDR)]

@@ -10,9 +10,9 @@ use echo::{Connection, flags, notice};
 /// Has the math server compute the sum, mean, stddev, min or max of numbers.
 #[derive(Parser)]
 #[command(after_help = "Examples:
-  client mean 1 2 6       the answer: 3
-  client stddev < FILE    of the numbers in FILE, between white space
-  client                  the conversation itself: sum 1 2 3 =")]
+  cargo run -p math --bin client -- mean 1 2 6
+  cargo run -p math --bin client -- stddev < numbers
+  cargo run -p math --bin client")]
 struct Flags {
     /// sum (somme), mean (average, moyenne), stddev (écart-type), min or max; without it,
     /// standard input is sent as it is

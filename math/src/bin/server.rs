@@ -9,7 +9,7 @@ use math::{Action, Statistics, Tokens, format_number, parse_number};
 
 /// Computes the sum, mean, standard deviation, minimum or maximum of the numbers it is sent.
 #[derive(Parser)]
-#[command(after_help = "Example: server --addr 0.0.0.0:7003")]
+#[command(after_help = "Example: cargo run -p math --bin server -- --max-clients 5")]
 struct Flags {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = math::ADDR)]

@@ -8,7 +8,7 @@ use echo::{Connection, flags};
 
 /// Prints a random number every second, as the random-stream server sends them.
 #[derive(Parser)]
-#[command(after_help = "Example: client --count 5")]
+#[command(after_help = "Example: cargo run -p random-stream --bin client -- --count 5")]
 struct Flags {
     /// End after so many numbers; without it, go on until interrupted
     #[arg(long, value_name = "N")]

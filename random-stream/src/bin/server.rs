@@ -12,7 +12,9 @@ use random_stream::{Schedule, pause};
 
 /// Sends each client a random number every second, until the client closes.
 #[derive(Parser)]
-#[command(after_help = "Example: server --interval 0.5 --min -3 --max 3")]
+#[command(
+    after_help = "Example: cargo run -p random-stream --bin server -- --interval 0.5 --min -3 --max 3"
+)]
 struct Flags {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = random_stream::ADDR)]

@@ -15,9 +15,9 @@ const MOST_PRODUCTS: usize = 10_000;
 /// Shows the stock of the shop, then orders from it.
 #[derive(Parser)]
 #[command(after_help = "Examples:
-  client        show the stock, then ask for orders
-  client 1 3    show the stock, then order 3 of product 1
-  client < FILE show the stock, then order what FILE says, ID QUANTITY a line")]
+  cargo run -p shop --bin client
+  cargo run -p shop --bin client -- 1 3
+  cargo run -p shop --bin client < orders")]
 struct Flags {
     /// The product to order; without it, orders are asked for
     #[arg(requires = "quantity")]

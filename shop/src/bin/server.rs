@@ -13,7 +13,7 @@ use shop::{LONGEST_ORDER, Order, Product, STOCK};
 
 /// Lists its stock to each client and takes their orders, from a slow simulated database.
 #[derive(Parser)]
-#[command(after_help = "Example: server --delay 0.5 --no-lock")]
+#[command(after_help = "Example: cargo run -p shop --bin server -- --delay 1 --no-lock")]
 struct Flags {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = shop::ADDR)]
