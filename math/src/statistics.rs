@@ -8,7 +8,7 @@ use crate::Action;
 /// The greatest deviation, in units, for which the unit need not grow.
 const MOST_UNITS: f64 = 1e60;
 
-/// What is known of the numbers so far.
+/// What an action needs to know of the numbers so far.
 ///
 /// # Accuracy
 ///
@@ -22,15 +22,16 @@ const MOST_UNITS: f64 = 1e60;
 /// (Chan, Golub & LeVeque, *Algorithms for Computing the Sample Variance*, 1983). The
 /// squares are added exactly, and so is what is subtracted from their sum, so that 12 digits
 /// are right even where the first number lies far from all others.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Statistics {
+    action: Action,
     count: u64,
     first: f64,
-    min: f64,
-    max: f64,
+    /// The least or the greatest number.
+    extreme: f64,
+    /// Of the numbers; for the standard deviation, of their deviations from the first one.
     sum: Sum,
-    /// Sums of the deviations from `first`, and of their squares, in `unit`s.
-    deviations: Sum,
+    /// Of the squares of the deviations.
     squares: Sum,
     /// The power of two that deviations are divided by, which is exact: squares overflow
     /// from 10^154 on and vanish below 10^-154, unless they are kept of their own size.
@@ -38,6 +39,20 @@ pub struct Statistics {
 }
 
 impl Statistics {
+    /// For `action`, of no numbers yet.
+    pub fn new(action: Action) -> Self {
+        let (sum, squares) = (Sum::default(), Sum::default());
+        Self {
+            action,
+            count: 0,
+            first: 0.0,
+            extreme: 0.0,
+            sum,
+            squares,
+            unit: 0.0,
+        }
+    }
+
     /// How many numbers there are.
     pub fn count(&self) -> u64 {
         self.count
@@ -46,18 +61,15 @@ impl Statistics {
     /// Adds a finite number.
     pub fn push(&mut self, number: f64) {
         if self.count == 0 {
-            *self = Self {
-                first: number,
-                min: number,
-                max: number,
-                ..Self::default()
-            };
+            (self.first, self.extreme) = (number, number);
         }
         self.count += 1;
-        self.min = self.min.min(number);
-        self.max = self.max.max(number);
-        self.sum.add(number);
-        self.deviate(number - self.first);
+        match self.action {
+            Action::Sum | Action::Mean => self.sum.add(number),
+            Action::StandardDeviation => self.deviate(number - self.first),
+            Action::Min => self.extreme = self.extreme.min(number),
+            Action::Max => self.extreme = self.extreme.max(number),
+        }
     }
 
     fn deviate(&mut self, deviation: f64) {
@@ -67,22 +79,23 @@ impl Statistics {
         if deviation.abs() > self.unit * MOST_UNITS {
             let unit = power_of_two(deviation);
             let ratio = self.unit / unit;
-            self.deviations.scale(ratio);
+            self.sum.scale(ratio);
             self.squares.scale(ratio * ratio);
             self.unit = unit;
         }
         let deviation = deviation / self.unit;
-        self.deviations.add(deviation);
+        self.sum.add(deviation);
         self.squares.add_product(deviation, deviation);
     }
 
-    /// What `action` asks for.
+    /// What the action asks for.
     ///
     /// # Errors
     ///
     /// When there are no numbers (their sum is 0), and when the answer, or a sum on the way
     /// to it, is outside the range of an `f64`.
-    pub fn answer(&self, action: Action) -> Result<f64> {
+    pub fn answer(&self) -> Result<f64> {
+        let action = self.action;
         ensure!(
             self.count > 0 || action == Action::Sum,
             "the {action} of no numbers is undefined"
@@ -91,8 +104,7 @@ impl Statistics {
             Action::Sum => self.sum.value(),
             Action::Mean => self.sum.value() / self.n(),
             Action::StandardDeviation => self.standard_deviation(),
-            Action::Min => self.min,
-            Action::Max => self.max,
+            Action::Min | Action::Max => self.extreme,
         };
         ensure!(
             answer.is_finite(),
@@ -104,11 +116,11 @@ impl Statistics {
     /// √(Σ(*d* − *m*)² / *n*), where *m* is the mean of the deviations *d*.
     fn standard_deviation(&self) -> f64 {
         let n = self.n();
-        let mean = self.deviations.value() / n;
+        let mean = self.sum.value() / n;
         // Σ(d − m)² = Σd² − m (2 Σd − n m)
-        let mut rest = self.deviations;
-        rest.add(self.deviations.sum);
-        rest.add(self.deviations.lost);
+        let mut rest = self.sum;
+        rest.add(self.sum.sum);
+        rest.add(self.sum.lost);
         rest.add_product(-n, mean);
         let mut squares = self.squares;
         squares.add_product(-mean, rest.sum);
@@ -141,9 +153,12 @@ struct Sum {
 impl Sum {
     fn add(&mut self, number: f64) {
         let sum = self.sum + number;
-        // What was lost of the one, and of the other, without asking which is greater.
-        let added = sum - self.sum;
-        self.lost += (self.sum - (sum - added)) + (number - added);
+        let (greater, lesser) = if self.sum.abs() >= number.abs() {
+            (self.sum, number)
+        } else {
+            (number, self.sum)
+        };
+        self.lost += (greater - sum) + lesser;
         self.sum = sum;
     }
 
@@ -170,17 +185,24 @@ mod tests {
     use super::*;
     use Action::{Max, Mean, Min, StandardDeviation, Sum};
 
-    fn of(numbers: impl IntoIterator<Item = f64>) -> Statistics {
-        let mut statistics = Statistics::default();
-        numbers
-            .into_iter()
-            .for_each(|number| statistics.push(number));
-        statistics
+    /// Numbers of which everything can be asked.
+    struct Set(Vec<f64>);
+
+    fn of(numbers: impl IntoIterator<Item = f64>) -> Set {
+        Set(numbers.into_iter().collect())
+    }
+
+    impl Set {
+        fn answer(&self, action: Action) -> Result<f64> {
+            let mut statistics = Statistics::new(action);
+            self.0.iter().for_each(|number| statistics.push(*number));
+            statistics.answer()
+        }
     }
 
     #[track_caller]
-    fn assert_digits(statistics: &Statistics, action: Action, expected: f64, digits: i32) {
-        let answer = statistics.answer(action).unwrap();
+    fn assert_digits(set: &Set, action: Action, expected: f64, digits: i32) {
+        let answer = set.answer(action).unwrap();
         let error = ((answer - expected) / expected).abs();
         assert!(
             error < 10f64.powi(-digits),
@@ -234,7 +256,7 @@ mod tests {
 
     #[test]
     fn of_no_numbers_there_is_a_sum_alone() {
-        let none = Statistics::default();
+        let none = of([]);
         assert_eq!(none.answer(Sum).unwrap(), 0.0);
         for action in [Mean, StandardDeviation, Min, Max] {
             assert!(none.answer(action).is_err(), "{action}");

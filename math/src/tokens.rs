@@ -48,6 +48,7 @@ impl<R: Read> Tokens<R> {
         clippy::should_implement_trait,
         reason = "an iterator cannot lend its items"
     )]
+    #[inline]
     pub fn next(&mut self) -> Result<Option<&str>> {
         loop {
             self.start = self.text.len() - self.text[self.start..].trim_ascii_start().len();
@@ -59,7 +60,7 @@ impl<R: Read> Tokens<R> {
             }
         }
         let unread = &self.text[self.start..];
-        let length = unread.bytes().position(|byte| byte.is_ascii_whitespace());
+        let length = find_space(unread.as_bytes());
         let token = &unread[..length.unwrap_or(unread.len())];
         self.start += token.len();
         check_length(token.as_bytes())?;
@@ -70,6 +71,7 @@ impl<R: Read> Tokens<R> {
     ///
     /// They are turned into text together, up to the last space, which is much faster than
     /// one by one.
+    #[inline(never)]
     fn read(&mut self) -> Result<bool> {
         loop {
             check_length(&self.buffer[..self.end])?;
@@ -99,6 +101,25 @@ impl<R: Read> Tokens<R> {
             }
         }
     }
+}
+
+/// The place of the first white space, found eight bytes at a time: this is where most of
+/// the time goes.
+fn find_space(bytes: &[u8]) -> Option<usize> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let mut start = 0;
+    for word in bytes.as_chunks().0 {
+        let word = u64::from_le_bytes(*word);
+        // The high bit of the first byte that is less than `!`, and of none before it.
+        let below = word.wrapping_sub(EACH * u64::from(b'!')) & !word & (EACH * 0x80);
+        if below != 0 {
+            start += below.trailing_zeros() as usize / 8;
+            break;
+        }
+        start += 8;
+    }
+    let space = bytes[start..].iter().position(u8::is_ascii_whitespace)?;
+    Some(start + space)
 }
 
 fn check_length(token: &[u8]) -> Result<()> {

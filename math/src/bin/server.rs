@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Parser;
 use echo::{Client, Limits, Server, flags};
-use math::{Action, Statistics, Tokens, format_number, parse_number};
+use math::{Statistics, Tokens, format_number, parse_number};
 
 /// Computes the sum, mean, standard deviation, minimum or maximum of the numbers it is sent.
 #[derive(Parser)]
@@ -31,15 +31,15 @@ fn run(flags: &Flags) -> Result<()> {
 fn converse(client: &Client) -> Result<()> {
     let mut tokens = Tokens::new(client);
     while let Some(token) = tokens.next()? {
-        let action: Action = token.parse()?;
-        let mut numbers = Statistics::default();
+        let action = token.parse()?;
+        let mut numbers = Statistics::new(action);
         loop {
             match tokens.next()?.context("expected = before the end")? {
                 "=" => break,
                 token => numbers.push(parse_number(token)?),
             }
         }
-        let answer = format_number(numbers.answer(action)?);
+        let answer = format_number(numbers.answer()?);
         client.say(&answer)?;
         client.log(format_args!(
             "{action} of {} numbers: {answer}",
