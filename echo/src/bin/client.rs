@@ -32,7 +32,9 @@ fn run(flags: Flags) -> Result<()> {
     let mut server = Connection::open(&flags.addr, "echo")?;
     let sent = Arc::new(Mutex::default());
     let input: Box<dyn Read + Send> = if let Some(message) = flags.message {
-        Box::new(Cursor::new(message.into_encoded_bytes()).chain(&b"\n"[..]))
+        let mut line = message.into_encoded_bytes();
+        line.push(b'\n');
+        Box::new(Cursor::new(line))
     } else {
         if io::stdin().is_terminal() {
             echo::notice("type lines to send, then Ctrl-D to end\n");

@@ -47,21 +47,22 @@ fn run(flags: Flags) -> Result<()> {
 
 /// What is sent: an action, numbers and `=`, or just what standard input says.
 fn question(action: Option<String>, numbers: &[String]) -> Box<dyn Read + Send> {
-    let typed = |hint| {
-        if io::stdin().is_terminal() {
-            notice(hint);
+    match action {
+        None => typed("type an action, numbers and =, such as: sum 1 2 3 =\n"),
+        Some(action) if numbers.is_empty() => {
+            let numbers = typed("type numbers, then Ctrl-D\n");
+            Box::new(Cursor::new(action + " ").chain(numbers).chain(&b" =\n"[..]))
         }
-        Box::new(io::stdin())
-    };
-    let Some(action) = action else {
-        return typed("type an action, numbers and =, such as: sum 1 2 3 =\n");
-    };
-    let numbers: Box<dyn Read + Send> = if numbers.is_empty() {
-        typed("type numbers, then Ctrl-D\n")
-    } else {
-        Box::new(Cursor::new(numbers.join(" ")))
-    };
-    Box::new(Cursor::new(action + " ").chain(numbers).chain(&b" =\n"[..]))
+        Some(action) => Box::new(Cursor::new(format!("{action} {} =\n", numbers.join(" ")))),
+    }
+}
+
+/// Standard input, with a hint for one who sits at it.
+fn typed(hint: &str) -> Box<dyn Read + Send> {
+    if io::stdin().is_terminal() {
+        notice(hint);
+    }
+    Box::new(io::stdin())
 }
 
 /// Reads a number, or rather leaves that to the server. To clap, all that follows the first
