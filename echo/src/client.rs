@@ -26,12 +26,7 @@ pub struct Client {
 
 impl Client {
     pub(crate) fn new(number: u64, stream: TcpStream, timeout: Duration, journal: Journal) -> Self {
-        Self {
-            number,
-            stream,
-            timeout,
-            journal,
-        }
+        Self { number, stream, timeout, journal }
     }
 
     /// Sets up the stream for a conversation.
@@ -55,8 +50,7 @@ impl Client {
 
     /// Journals what this client does, or what is done for it.
     pub fn log(&self, event: impl Display) {
-        self.journal
-            .log(format_args!("client {}: {event}", self.number));
+        self.journal.log(format_args!("client {}: {event}", self.number));
     }
 
     /// Sends `text` and a line end in one write, hence one segment where it fits.

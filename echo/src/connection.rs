@@ -37,10 +37,7 @@ impl Connection {
             )
         })?;
         stream.set_nodelay(true)?;
-        Ok(Self {
-            replies: BufReader::new(stream),
-            sent: None,
-        })
+        Ok(Self { replies: BufReader::new(stream), sent: None })
     }
 
     /// Sends all of `input`, then shuts down the sending side.
@@ -77,13 +74,11 @@ impl Connection {
         let sender = Sender(self.replies.get_ref().try_clone()?);
         let (done, sent) = mpsc::channel();
         self.sent = Some(sent);
-        thread::Builder::new()
-            .name("sender".to_owned())
-            .spawn(move || {
-                // Told before it is done, for the server's answer to it ends the replies.
-                let _ = done.send(work(&sender));
-                let _ = sender.0.shutdown(Shutdown::Write);
-            })?;
+        thread::Builder::new().name("sender".to_owned()).spawn(move || {
+            // Told before it is done, for the server's answer to it ends the replies.
+            let _ = done.send(work(&sender));
+            let _ = sender.0.shutdown(Shutdown::Write);
+        })?;
         Ok(())
     }
 

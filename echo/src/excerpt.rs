@@ -44,10 +44,7 @@ mod tests {
 
     #[test]
     fn lets_no_control_character_through() {
-        assert_eq!(
-            excerpt("\x1b[2J\t\"l'été\"\0"),
-            r#""\u{1b}[2J\t\"l'été\"\0""#
-        );
+        assert_eq!(excerpt("\x1b[2J\t\"l'été\"\0"), r#""\u{1b}[2J\t\"l'été\"\0""#);
         assert_eq!(excerpt(b"\xff\xfeA"), "\"\u{fffd}\u{fffd}A\"");
         // The C1 controls and the marks that reverse the reading direction.
         assert_eq!(excerpt("\u{9b}2J \u{202e}"), r#""\u{9b}2J \u{202e}""#);

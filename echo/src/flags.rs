@@ -13,10 +13,7 @@ pub fn address(text: &str) -> Result<String> {
     let expected = "expected HOST:PORT, such as 127.0.0.1:7001 or [::1]:7001";
     let (host, port) = text.rsplit_once(':').context(expected)?;
     let is_bare_ipv6 = host.contains(':') && !host.starts_with('[');
-    ensure!(
-        !host.is_empty() && !is_bare_ipv6 && port.parse::<u16>().is_ok(),
-        expected
-    );
+    ensure!(!host.is_empty() && !is_bare_ipv6 && port.parse::<u16>().is_ok(), expected);
     Ok(text.to_owned())
 }
 

@@ -53,14 +53,9 @@ impl Journal {
     ///
     /// When there is no thread to be had.
     pub fn open() -> io::Result<Self> {
-        let journal = Self {
-            opened: Instant::now(),
-            shared: Arc::default(),
-        };
+        let journal = Self { opened: Instant::now(), shared: Arc::default() };
         let writer = journal.clone();
-        thread::Builder::new()
-            .name("journal".to_owned())
-            .spawn(move || writer.write())?;
+        thread::Builder::new().name("journal".to_owned()).spawn(move || writer.write())?;
         Ok(journal)
     }
 
@@ -109,10 +104,7 @@ impl Journal {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.shared
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -50,9 +50,12 @@
 //! sooner, but std has no call that sets them.
 //!
 //! Connections that arrive faster than they are accepted wait in the kernel's listen
-//! queue, for which std asks 128 places. Over that, Linux drops the handshake and the
-//! client's kernel tries again, after 1 s at first, so a burst is delayed, not lost.
-//! std has no call for a longer queue; accepting fast is the cure.
+//! queue, for which std asks 128 places. Over that, Linux drops the end of the handshake,
+//! and the client's kernel tries again after 1 s, so that a burst is delayed; under SYN
+//! cookies, a client that has sent already may be reset instead. Std has no call for a
+//! longer queue. Accepting fast is the cure, so a thread of the server does nothing else.
+//!
+//! When memory runs out, std ends the process: there is no refusing that.
 //!
 //! [RFC 862]: https://www.rfc-editor.org/rfc/rfc862
 //! [`tcp_retries2`]: https://www.kernel.org/doc/html/latest/networking/ip-sysctl.html

@@ -64,10 +64,7 @@ mod tests {
 
     #[test]
     fn a_line_without_an_end_is_no_line() {
-        assert_eq!(
-            lines(b"one\n1 1"),
-            ["one", "error: the stream ended within a line"]
-        );
+        assert_eq!(lines(b"one\n1 1"), ["one", "error: the stream ended within a line"]);
     }
 
     #[test]

@@ -13,9 +13,7 @@ use anyhow::{Context, Result};
 /// When standard output is closed, or full.
 pub fn print(result: impl AsRef<[u8]>) -> Result<()> {
     let mut output = io::stdout().lock();
-    let written = output
-        .write_all(result.as_ref())
-        .and_then(|()| output.flush());
+    let written = output.write_all(result.as_ref()).and_then(|()| output.flush());
     written.context("cannot write to standard output")
 }
 

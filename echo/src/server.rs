@@ -65,11 +65,7 @@ impl Server {
         acceptor
             .spawn(move || accept(&listener, &hall, &log))
             .context("cannot start a thread to accept clients")?;
-        Ok(Self {
-            accepted,
-            limits,
-            journal,
-        })
+        Ok(Self { accepted, limits, journal })
     }
 
     /// Has `converse` talk to each client on a thread of its own, for ever.
@@ -78,10 +74,7 @@ impl Server {
     /// as lost; either way its seat is free again. The client is told why it failed, in a
     /// last line `error: REASON`, unless it was the connection that failed.
     pub fn run(self, converse: impl Fn(&Client) -> Result<()> + Sync) -> ! {
-        let Limits {
-            max_clients,
-            timeout,
-        } = self.limits;
+        let Limits { max_clients, timeout } = self.limits;
         let seats = Arc::new(());
         let lobby = Arc::new(());
 
@@ -146,9 +139,7 @@ fn spawn<'scope>(
     number: u64,
     work: impl FnOnce() + Send + 'scope,
 ) -> io::Result<()> {
-    let thread = thread::Builder::new()
-        .name(format!("client {number}"))
-        .stack_size(STACK);
+    let thread = thread::Builder::new().name(format!("client {number}")).stack_size(STACK);
     thread.spawn_scoped(scope, work).map(drop)
 }
 
@@ -193,9 +184,6 @@ fn concerns_client(error: &anyhow::Error) -> bool {
 fn panic_message(panic: &(dyn Any + Send)) -> &str {
     match panic.downcast_ref::<String>() {
         Some(message) => message,
-        None => panic
-            .downcast_ref::<&str>()
-            .copied()
-            .unwrap_or("no message"),
+        None => panic.downcast_ref::<&str>().copied().unwrap_or("no message"),
     }
 }

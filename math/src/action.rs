@@ -65,13 +65,7 @@ mod tests {
             (Action::Mean, &["mean", "Average", "MOYENNE"]),
             (
                 Action::StandardDeviation,
-                &[
-                    "stddev",
-                    "écart-type",
-                    "ÉCART-TYPE",
-                    "E\u{301}cart-type",
-                    "ecart-type",
-                ],
+                &["stddev", "écart-type", "ÉCART-TYPE", "E\u{301}cart-type", "ecart-type"],
             ),
             (Action::Min, &["min", "Min"]),
             (Action::Max, &["max", "MAX"]),
@@ -86,9 +80,6 @@ mod tests {
     #[test]
     fn another_name_is_refused() {
         let error = "produit".parse::<Action>().unwrap_err().to_string();
-        assert_eq!(
-            error,
-            r#"no action "produit": expected sum, mean, stddev, min or max"#
-        );
+        assert_eq!(error, r#"no action "produit": expected sum, mean, stddev, min or max"#);
     }
 }

@@ -41,38 +41,21 @@ mod tests {
             ("7.", 7.0),
             ("1e-400", 0.0),
         ] {
-            assert_eq!(
-                parse_number(token).unwrap().to_bits(),
-                f64::to_bits(number),
-                "{token}"
-            );
+            assert_eq!(parse_number(token).unwrap().to_bits(), f64::to_bits(number), "{token}");
         }
     }
 
     #[test]
     fn what_is_no_finite_decimal_is_refused() {
         let refusal = |token| parse_number(token).unwrap_err().to_string();
-        for token in [
-            "nan",
-            "-NaN",
-            "inf",
-            "-Infinity",
-            "1,5",
-            "0x10",
-            "==",
-            "1_000",
-            "",
-            "-",
-            "1e",
-        ] {
+        for token in
+            ["nan", "-NaN", "inf", "-Infinity", "1,5", "0x10", "==", "1_000", "", "-", "1e"]
+        {
             let expected = "is not a number: expected a decimal, such as -2.5 or 1e-7";
             assert_eq!(refusal(token), format!("{token:?} {expected}"));
         }
         for token in ["1e400", "-1e309"] {
-            assert_eq!(
-                refusal(token),
-                format!("{token:?} is outside the range of a 64-bit float")
-            );
+            assert_eq!(refusal(token), format!("{token:?} is outside the range of a 64-bit float"));
         }
     }
 

@@ -42,15 +42,7 @@ impl Statistics {
     /// For `action`, of no numbers yet.
     pub fn new(action: Action) -> Self {
         let (sum, squares) = (Sum::default(), Sum::default());
-        Self {
-            action,
-            count: 0,
-            first: 0.0,
-            extreme: 0.0,
-            sum,
-            squares,
-            unit: 0.0,
-        }
+        Self { action, count: 0, first: 0.0, extreme: 0.0, sum, squares, unit: 0.0 }
     }
 
     /// How many numbers there are.
@@ -96,20 +88,14 @@ impl Statistics {
     /// to it, is outside the range of an `f64`.
     pub fn answer(&self) -> Result<f64> {
         let action = self.action;
-        ensure!(
-            self.count > 0 || action == Action::Sum,
-            "the {action} of no numbers is undefined"
-        );
+        ensure!(self.count > 0 || action == Action::Sum, "the {action} of no numbers is undefined");
         let answer = match action {
             Action::Sum => self.sum.value(),
             Action::Mean => self.sum.value() / self.n(),
             Action::StandardDeviation => self.standard_deviation(),
             Action::Min | Action::Max => self.extreme,
         };
-        ensure!(
-            answer.is_finite(),
-            "the {action} takes a sum outside the range of a 64-bit float"
-        );
+        ensure!(answer.is_finite(), "the {action} takes a sum outside the range of a 64-bit float");
         Ok(answer)
     }
 
@@ -128,10 +114,7 @@ impl Statistics {
         self.unit * (squares.value() / n).clamp(0.0, f64::INFINITY).sqrt()
     }
 
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "exact up to 2^53 numbers, years of sending"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 numbers, years of sending")]
     fn n(&self) -> f64 {
         self.count as f64
     }
@@ -153,11 +136,8 @@ struct Sum {
 impl Sum {
     fn add(&mut self, number: f64) {
         let sum = self.sum + number;
-        let (greater, lesser) = if self.sum.abs() >= number.abs() {
-            (self.sum, number)
-        } else {
-            (number, self.sum)
-        };
+        let (greater, lesser) =
+            if self.sum.abs() >= number.abs() { (self.sum, number) } else { (number, self.sum) };
         self.lost += (greater - sum) + lesser;
         self.sum = sum;
     }
@@ -204,10 +184,7 @@ mod tests {
     fn assert_digits(set: &Set, action: Action, expected: f64, digits: i32) {
         let answer = set.answer(action).unwrap();
         let error = ((answer - expected) / expected).abs();
-        assert!(
-            error < 10f64.powi(-digits),
-            "{action}: {answer}, expected {expected}"
-        );
+        assert!(error < 10f64.powi(-digits), "{action}: {answer}, expected {expected}");
     }
 
     /// Exact mean and standard deviation of `integers` / `scale`, a power of two, rounded
@@ -217,18 +194,10 @@ mod tests {
         let n = integers.len() as i128;
         let sum: i128 = integers.iter().sum();
         // The variance is the same of what they are more than the last one, which is less.
-        let deviations = integers
-            .iter()
-            .map(|integer| integer - integers[integers.len() - 1]);
-        let squares: i128 = deviations
-            .clone()
-            .map(|deviation| deviation * deviation)
-            .sum();
+        let deviations = integers.iter().map(|integer| integer - integers[integers.len() - 1]);
+        let squares: i128 = deviations.clone().map(|deviation| deviation * deviation).sum();
         let variance = n * squares - deviations.sum::<i128>().pow(2);
-        (
-            sum as f64 / n as f64 / scale,
-            (variance as f64).sqrt() / n as f64 / scale,
-        )
+        (sum as f64 / n as f64 / scale, (variance as f64).sqrt() / n as f64 / scale)
     }
 
     /// Integers from 0 to `limit`, the same in every run (Knuth's MMIX generator).
@@ -277,10 +246,8 @@ mod tests {
             let numbers: Vec<f64> = std::iter::once(base + 0.2).chain(pairs).collect();
             let scale = 2_f64.powi(52);
             #[expect(clippy::cast_possible_truncation, reason = "scaled, they are integers")]
-            let integers: Vec<i128> = numbers
-                .iter()
-                .map(|number| (number * scale) as i128)
-                .collect();
+            let integers: Vec<i128> =
+                numbers.iter().map(|number| (number * scale) as i128).collect();
             let (mean, deviation) = exact(&integers, scale);
             let set = of(numbers);
             assert_digits(&set, Mean, mean, 15);
@@ -292,10 +259,8 @@ mod tests {
     fn a_mean_far_above_the_deviation_costs_no_digits() {
         let scale = 2_f64.powi(20);
         let billion = 1_000_000_000 << 20;
-        let integers: Vec<i128> = pseudo_random(1 << 20)
-            .take(100_000)
-            .map(|x| billion + x)
-            .collect();
+        let integers: Vec<i128> =
+            pseudo_random(1 << 20).take(100_000).map(|x| billion + x).collect();
         let (mean, deviation) = exact(&integers, scale);
         #[expect(clippy::cast_precision_loss, reason = "they have 50 bits")]
         let set = of(integers.iter().map(|integer| *integer as f64 / scale));
@@ -327,12 +292,7 @@ mod tests {
     fn deviations_may_be_of_any_size() {
         assert_digits(&of([1e-200, 3e-200]), StandardDeviation, 1e-200, 14);
         assert_digits(&of([-1e200, 1e200]), StandardDeviation, 1e200, 14);
-        assert_digits(
-            &of([0.0, 5e-324, 2.0]),
-            StandardDeviation,
-            (8.0_f64 / 9.0).sqrt(),
-            14,
-        );
+        assert_digits(&of([0.0, 5e-324, 2.0]), StandardDeviation, (8.0_f64 / 9.0).sqrt(), 14);
         assert_digits(
             &of([1e-300, 2e-300, 1e300, -1e300]),
             StandardDeviation,
@@ -340,28 +300,17 @@ mod tests {
             14,
         );
         let least = f64::from_bits(2); // Twice the least there is: its half is one, too.
-        assert_eq!(
-            of([0.0, least]).answer(StandardDeviation).unwrap(),
-            least / 2.0
-        );
+        assert_eq!(of([0.0, least]).answer(StandardDeviation).unwrap(), least / 2.0);
     }
 
     #[test]
     fn no_answer_is_infinite_or_no_number() {
         let most = f64::MAX;
-        for numbers in [
-            vec![most, most],
-            vec![most, most, -most],
-            vec![-most, -most, most, most],
-        ] {
+        for numbers in [vec![most, most], vec![most, most, -most], vec![-most, -most, most, most]] {
             assert!(of(numbers.clone()).answer(Sum).is_err(), "{numbers:?}");
             assert!(of(numbers).answer(Mean).is_err());
         }
         assert!(of([most, -most]).answer(StandardDeviation).is_err());
-        assert!(
-            of([most, -most, 1.0, 2.0])
-                .answer(StandardDeviation)
-                .is_err()
-        );
+        assert!(of([most, -most, 1.0, 2.0]).answer(StandardDeviation).is_err());
     }
 }

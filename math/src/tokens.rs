@@ -30,13 +30,7 @@ pub struct Tokens<R> {
 impl<R: Read> Tokens<R> {
     /// Tokens of `input`, read up to 16 KiB at a time.
     pub fn new(input: R) -> Self {
-        Self {
-            input,
-            text: String::new(),
-            start: 0,
-            buffer: [0; CAPACITY],
-            end: 0,
-        }
+        Self { input, text: String::new(), start: 0, buffer: [0; CAPACITY], end: 0 }
     }
 
     /// The next token; `None` at the end of the stream.
@@ -44,10 +38,7 @@ impl<R: Read> Tokens<R> {
     /// # Errors
     ///
     /// When reading fails, or when the token is longer than 4 KiB.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "an iterator cannot lend its items"
-    )]
+    #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend its items")]
     #[inline]
     pub fn next(&mut self) -> Result<Option<&str>> {
         loop {
@@ -77,17 +68,10 @@ impl<R: Read> Tokens<R> {
             check_length(&self.buffer[..self.end])?;
             let length = self.input.read(&mut self.buffer[self.end..])?;
             let read = &self.buffer[..self.end + length];
-            let last = read
-                .iter()
-                .rposition(u8::is_ascii_whitespace)
-                .map_or(0, |space| space + 1);
+            let last = read.iter().rposition(u8::is_ascii_whitespace).map_or(0, |space| space + 1);
             // What follows the last space may go on, unless the stream has ended; but no
             // token begins with `=` and goes on, so an answer need not wait for a space.
-            let whole = if length == 0 || read[last..] == *b"=" {
-                read.len()
-            } else {
-                last
-            };
+            let whole = if length == 0 || read[last..] == *b"=" { read.len() } else { last };
             self.text.clear();
             match str::from_utf8(&read[..whole]) {
                 Ok(text) => self.text.push_str(text),
@@ -123,11 +107,7 @@ fn find_space(bytes: &[u8]) -> Option<usize> {
 }
 
 fn check_length(token: &[u8]) -> Result<()> {
-    ensure!(
-        token.len() <= LONGEST,
-        "{} is longer than {LONGEST} bytes",
-        Excerpt(token)
-    );
+    ensure!(token.len() <= LONGEST, "{} is longer than {LONGEST} bytes", Excerpt(token));
     Ok(())
 }
 
@@ -169,10 +149,7 @@ mod tests {
     #[test]
     fn white_space_separates() {
         let expected = ["sum", "1", "-2.5", "=", "écart-type", "="];
-        assert_eq!(
-            tokens(&b"\r\n sum\t1\n\n-2.5  =\x0c\xc3\xa9cart-type ="[..]),
-            expected
-        );
+        assert_eq!(tokens(&b"\r\n sum\t1\n\n-2.5  =\x0c\xc3\xa9cart-type ="[..]), expected);
         assert_eq!(tokens(&b" \n "[..]), [""; 0]);
         assert_eq!(tokens(&b""[..]), [""; 0]);
     }
@@ -183,14 +160,7 @@ mod tests {
         let whole = tokens(input);
         assert_eq!(whole.len(), 8);
         for cut in 1..input.len() {
-            assert_eq!(
-                tokens(Pieces {
-                    input,
-                    cuts: [cut].into_iter()
-                }),
-                whole,
-                "cut at {cut}"
-            );
+            assert_eq!(tokens(Pieces { input, cuts: [cut].into_iter() }), whole, "cut at {cut}");
         }
         for length in 1..input.len() {
             let cuts = std::iter::repeat(length);
@@ -203,15 +173,8 @@ mod tests {
         let input = "1234567 ".repeat(CAPACITY / 4);
         for skipped in 0..8 {
             let all = tokens(&input.as_bytes()[skipped..]);
-            assert!(
-                all[1..].iter().all(|token| token == "1234567"),
-                "{skipped} skipped"
-            );
-            assert_eq!(
-                all.len(),
-                CAPACITY / 4 - usize::from(skipped == 7),
-                "{skipped} skipped"
-            );
+            assert!(all[1..].iter().all(|token| token == "1234567"), "{skipped} skipped");
+            assert_eq!(all.len(), CAPACITY / 4 - usize::from(skipped == 7), "{skipped} skipped");
         }
     }
 
@@ -222,10 +185,7 @@ mod tests {
         for length in [LONGEST + 1, CAPACITY, 2 * CAPACITY] {
             let found = tokens("9".repeat(length).as_bytes());
             assert!(found[0].starts_with("error: \"999"), "{found:?}");
-            assert!(
-                found[0].ends_with("\"… is longer than 4096 bytes"),
-                "{found:?}"
-            );
+            assert!(found[0].ends_with("\"… is longer than 4096 bytes"), "{found:?}");
         }
     }
 
@@ -235,11 +195,7 @@ mod tests {
         let expected = ["sum", "1\u{fffd}", "\u{fffd}", "2\u{fffd}"];
         for length in 1..=input.len() {
             let cuts = std::iter::repeat(length);
-            assert_eq!(
-                tokens(Pieces { input, cuts }),
-                expected,
-                "pieces of {length}"
-            );
+            assert_eq!(tokens(Pieces { input, cuts }), expected, "pieces of {length}");
         }
     }
 }

@@ -57,11 +57,7 @@ pub struct Schedule {
 impl Schedule {
     /// Starts now, with the first number due at once.
     pub fn start(interval: Duration) -> Self {
-        Self {
-            start: Instant::now(),
-            interval,
-            due: Duration::ZERO,
-        }
+        Self { start: Instant::now(), interval, due: Duration::ZERO }
     }
 
     /// The wait until the number that is due next; zero when it is late.

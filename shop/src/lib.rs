@@ -55,11 +55,7 @@ pub const LONGEST_ORDER: usize = 1024;
 
 /// Everything there is to sell.
 pub static STOCK: LazyLock<RwLock<Vec<Product>>> = LazyLock::new(|| {
-    let product = |id, quantity, name: &str| Product {
-        id,
-        quantity,
-        name: name.to_owned(),
-    };
+    let product = |id, quantity, name: &str| Product { id, quantity, name: name.to_owned() };
     RwLock::new(vec![
         product(1, 10, "Keyboard"),
         product(2, 25, "Mouse"),
@@ -120,10 +116,7 @@ impl FromStr for Order {
     fn from_str(line: &str) -> Result<Self> {
         let parse = || {
             let (id, quantity) = line.trim().split_once(char::is_whitespace)?;
-            Some(Self {
-                id: id.parse().ok()?,
-                quantity: quantity.trim().parse().ok()?,
-            })
+            Some(Self { id: id.parse().ok()?, quantity: quantity.trim().parse().ok()? })
         };
         let order = parse().context("expected ID QUANTITY")?;
         ensure!(order.quantity >= 1, "the quantity must be at least 1");
@@ -139,10 +132,7 @@ impl Order {
     /// When there is no such product, or not enough of it.
     pub fn check(self, stock: &[Product]) -> Result<()> {
         let Product { name, quantity, .. } = &stock[self.position(stock)?];
-        ensure!(
-            *quantity >= self.quantity,
-            "not enough in stock: {quantity} x {name} left"
-        );
+        ensure!(*quantity >= self.quantity, "not enough in stock: {quantity} x {name} left");
         Ok(())
     }
 
@@ -154,10 +144,7 @@ impl Order {
     pub fn carry_out(self, stock: &mut [Product]) -> Result<String> {
         let product = &mut stock[self.position(stock)?];
         product.quantity -= self.quantity;
-        Ok(format!(
-            "confirmed: {} x {}, {} left",
-            self.quantity, product.name, product.quantity
-        ))
+        Ok(format!("confirmed: {} x {}, {} left", self.quantity, product.name, product.quantity))
     }
 
     fn position(self, stock: &[Product]) -> Result<usize> {
@@ -181,15 +168,7 @@ mod tests {
     #[test]
     fn what_is_no_order_is_refused() {
         let refusal = |line: &str| line.parse::<Order>().unwrap_err().to_string();
-        for line in [
-            "",
-            "1",
-            "1 2 3",
-            "one 2",
-            "1 2.5",
-            "-1 2",
-            "1 99999999999999999999",
-        ] {
+        for line in ["", "1", "1 2 3", "one 2", "1 2.5", "-1 2", "1 99999999999999999999"] {
             assert_eq!(refusal(line), "expected ID QUANTITY", "{line:?}");
         }
         for line in ["1 0", "1 -2"] {

@@ -37,12 +37,8 @@ fn main() -> ExitCode {
 
 fn run(filter: &str) -> Result<()> {
     let benchmarks: [(&str, Benchmark); 7] = [
-        ("echo, round trip of a 64-byte line, 1 client", || {
-            round_trips(1)
-        }),
-        ("echo, round trip of a 64-byte line, 16 clients", || {
-            round_trips(16)
-        }),
+        ("echo, round trip of a 64-byte line, 1 client", || round_trips(1)),
+        ("echo, round trip of a 64-byte line, 16 clients", || round_trips(16)),
         ("echo, 64-byte lines streamed both ways", streaming),
         ("random-stream, 1000 clients", thousand_streams),
         ("math, 5 million numbers", five_million_numbers),
@@ -54,10 +50,7 @@ fn run(filter: &str) -> Result<()> {
         ["---"; 6].map(str::to_owned),
     ];
     let mut failed = 0;
-    for (name, measure) in benchmarks
-        .into_iter()
-        .filter(|(name, _)| name.contains(filter))
-    {
+    for (name, measure) in benchmarks.into_iter().filter(|(name, _)| name.contains(filter)) {
         echo::notice(format_args!("{name} ...\n"));
         for row in measure().with_context(|| name.to_owned())? {
             failed += usize::from(!row.holds);
@@ -66,12 +59,7 @@ fn run(filter: &str) -> Result<()> {
             table.push([figure, row.ours, row.limit, row.ratio, row.asked, holds]);
         }
     }
-    echo::print(
-        table
-            .iter()
-            .map(|row| format!("| {} |\n", row.join(" | ")))
-            .collect::<String>(),
-    )?;
+    echo::print(table.iter().map(|row| format!("| {} |\n", row.join(" | "))).collect::<String>())?;
     ensure!(failed == 0, "rows that do not hold: {failed}");
     Ok(())
 }
@@ -153,19 +141,13 @@ struct Server {
 impl Server {
     fn start(command: &mut Command, name: &str) -> Result<Self> {
         let path = format!("{}/{name}.journal", env!("CARGO_TARGET_TMPDIR"));
-        let child = command
-            .stdout(File::create(&path)?)
-            .stdin(Stdio::null())
-            .spawn()?;
+        let child = command.stdout(File::create(&path)?).stdin(Stdio::null()).spawn()?;
         let end = Instant::now() + tests::PATIENCE;
         loop {
             let journal = fs::read_to_string(&path)?;
             if let Some((first, _)) = journal.split_once('\n') {
                 let addr = first.rsplit(' ').next().unwrap_or_default();
-                return Ok(Self {
-                    child,
-                    addr: addr.parse()?,
-                });
+                return Ok(Self { child, addr: addr.parse()? });
             }
             ensure!(Instant::now() < end, "{name} does not listen");
             thread::sleep(Duration::from_millis(1));
@@ -174,12 +156,7 @@ impl Server {
 
     fn ours(path: &str, flags: &[&str]) -> Result<Self> {
         let name = path.rsplit('/').next().unwrap_or(path);
-        Self::start(
-            Command::new(path)
-                .args(["--addr", "127.0.0.1:0"])
-                .args(flags),
-            name,
-        )
+        Self::start(Command::new(path).args(["--addr", "127.0.0.1:0"]).args(flags), name)
     }
 
     fn barest() -> Result<Self> {
@@ -236,9 +213,7 @@ const LINE: [u8; 64] = *b"sixty-four bytes of text, of which the last is the lin
 fn round_trips(clients: usize) -> Result<Vec<Row>> {
     let trips = 32_000 / clients;
     let time = |server: &Server| -> Result<f64> {
-        let streams: Vec<_> = (0..clients)
-            .map(|_| server.connect())
-            .collect::<Result<_>>()?;
+        let streams: Vec<_> = (0..clients).map(|_| server.connect()).collect::<Result<_>>()?;
         let start = Barrier::new(clients + 1);
         thread::scope(|scope| {
             let threads: Vec<_> = streams
@@ -264,10 +239,7 @@ fn round_trips(clients: usize) -> Result<Vec<Row>> {
             Ok(began.elapsed().as_secs_f64() / trips as f64)
         })
     };
-    let (ours, barest) = (
-        Server::ours(program!("echo-server"), &[])?,
-        Server::barest()?,
-    );
+    let (ours, barest) = (Server::ours(program!("echo-server"), &[])?, Server::barest()?);
     let (ours, limit) = alternate(|| time(&ours), || time(&barest))?;
     Ok(vec![Row::at_most(1.15, ours, limit)])
 }
@@ -301,18 +273,9 @@ fn streaming() -> Result<Vec<Row>> {
             Ok(began.elapsed().as_secs_f64())
         })
     };
-    let (ours, barest) = (
-        Server::ours(program!("echo-server"), &[])?,
-        Server::barest()?,
-    );
+    let (ours, barest) = (Server::ours(program!("echo-server"), &[])?, Server::barest()?);
     let (ours, limit) = alternate(|| time(&ours), || time(&barest))?;
-    Ok(vec![Row::at_least(
-        0.85,
-        ours,
-        limit,
-        bytes as f64 / 1e6,
-        "MB/s",
-    )])
+    Ok(vec![Row::at_least(0.85, ours, limit, bytes as f64 / 1e6, "MB/s")])
 }
 
 fn thousand_streams() -> Result<Vec<Row>> {
@@ -381,9 +344,7 @@ fn five_million_numbers() -> Result<Vec<Row>> {
     const COUNT: u32 = 5_000_000;
     // Six decimals, as measured values have.
     let numbers = (0..COUNT).map(|_| rand::rng().random_range(0.0..1e6));
-    let text: String = numbers
-        .map(|number: f64| format!("{number:.6}\n"))
-        .collect();
+    let text: String = numbers.map(|number: f64| format!("{number:.6}\n")).collect();
     let parse = || {
         let began = Instant::now();
         let numbers = text.split_ascii_whitespace().map(str::parse::<f64>);
@@ -400,20 +361,11 @@ fn five_million_numbers() -> Result<Vec<Row>> {
         stream.write_all(b"=\n")?;
         let mut answer = String::new();
         BufReader::new(stream).read_line(&mut answer)?;
-        ensure!(
-            answer.trim().parse::<f64>()? > 0.0,
-            "not an answer: {answer}"
-        );
+        ensure!(answer.trim().parse::<f64>()? > 0.0, "not an answer: {answer}");
         Ok(began.elapsed().as_secs_f64())
     };
     let (ours, limit) = alternate(ask, parse)?;
-    Ok(vec![Row::at_least(
-        0.5,
-        ours,
-        limit,
-        f64::from(COUNT) / 1e6,
-        "million/s",
-    )])
+    Ok(vec![Row::at_least(0.5, ours, limit, f64::from(COUNT) / 1e6, "million/s")])
 }
 
 const BUYERS: usize = 20;
@@ -423,9 +375,8 @@ const BUYERS: usize = 20;
 fn buyers(delay: &str) -> Result<(Server, Vec<BufReader<TcpStream>>, f64)> {
     let server = Server::ours(program!("shop-server"), &["--delay", delay])?;
     let began = Instant::now();
-    let mut buyers: Vec<_> = (0..BUYERS)
-        .map(|_| server.connect().map(BufReader::new))
-        .collect::<Result<_>>()?;
+    let mut buyers: Vec<_> =
+        (0..BUYERS).map(|_| server.connect().map(BufReader::new)).collect::<Result<_>>()?;
     for buyer in &mut buyers {
         let mut line = String::new();
         while line != "\n" {
@@ -452,9 +403,5 @@ fn twenty_orders() -> Result<Vec<Row>> {
         buyer.read_line(&mut answer)?;
         ensure!(answer.starts_with("confirmed: "), "{answer}");
     }
-    Ok(vec![Row::at_most(
-        1.05,
-        began.elapsed().as_secs_f64(),
-        0.1 * BUYERS as f64,
-    )])
+    Ok(vec![Row::at_most(1.05, began.elapsed().as_secs_f64(), 0.1 * BUYERS as f64)])
 }

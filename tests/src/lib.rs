@@ -46,13 +46,8 @@ impl Lines {
         thread::spawn(move || {
             let mut stream = BufReader::new(stream);
             let mut line = Vec::new();
-            while stream
-                .read_until(b'\n', &mut line)
-                .is_ok_and(|length| length > 0)
-            {
-                let text = String::from_utf8_lossy(&line)
-                    .trim_end_matches('\n')
-                    .to_owned();
+            while stream.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+                let text = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
                 collector.change(|collected| collected.lines.push(text));
                 line.clear();
             }
@@ -78,11 +73,7 @@ impl Lines {
                 return result;
             }
             let left = end.saturating_duration_since(Instant::now());
-            assert!(
-                !left.is_zero(),
-                "no {what:?} came; what came: {:#?}",
-                collected.lines
-            );
+            assert!(!left.is_zero(), "no {what:?} came; what came: {:#?}", collected.lines);
             collected = changed.wait_timeout(collected, left).unwrap().0;
         }
     }
@@ -106,9 +97,7 @@ impl Lines {
     /// Waits for the end of the stream, and returns all its lines.
     #[track_caller]
     pub fn wait_for_end(&self) -> Vec<String> {
-        self.wait_for(&"end", |collected| {
-            collected.has_ended.then(|| collected.lines.clone())
-        })
+        self.wait_for(&"end", |collected| collected.has_ended.then(|| collected.lines.clone()))
     }
 
     /// The lines so far.
@@ -153,23 +142,12 @@ impl Program {
     /// Starts `command`, with all its streams piped, and leaves its standard output unread.
     #[track_caller]
     pub fn spawn_unread(command: &mut Command) -> (Self, ChildStdout) {
-        let command = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let stdin = child.stdin.take();
         let stdout = child.stdout.take().expect("it is piped");
         let stderr = Lines::of(child.stderr.take().expect("it is piped"));
-        (
-            Self {
-                child,
-                stdin,
-                stdout: Lines::default(),
-                stderr,
-            },
-            stdout,
-        )
+        (Self { child, stdin, stdout: Lines::default(), stderr }, stdout)
     }
 
     /// Kills it, and waits for its end.
@@ -199,10 +177,7 @@ impl Program {
     #[track_caller]
     pub fn signal(&self, signal: &str) {
         let script = format!("kill -{signal} {}", self.id());
-        let status = Command::new("sh")
-            .args(["-c", &script])
-            .status()
-            .expect("there is a shell");
+        let status = Command::new("sh").args(["-c", &script]).status().expect("there is a shell");
         assert!(status.success(), "{script}: {status}");
     }
 
@@ -218,11 +193,7 @@ impl Program {
             thread::sleep(Duration::from_millis(2));
         };
         let text = |lines: &Lines| lines.wait_for_end().join("\n");
-        Outcome {
-            status: status.code(),
-            stdout: text(&self.stdout),
-            stderr: text(&self.stderr),
-        }
+        Outcome { status: status.code(), stdout: text(&self.stdout), stderr: text(&self.stderr) }
     }
 
     /// Closes its standard input, and waits for its end.
@@ -255,11 +226,7 @@ pub struct Outcome {
 pub fn run(path: &str, args: &[&str], input: &str) -> Outcome {
     let mut program = Program::start(path, args);
     // One that ends early does not read it all.
-    let _ = program
-        .stdin
-        .as_mut()
-        .expect("it was just started")
-        .write_all(input.as_bytes());
+    let _ = program.stdin.as_mut().expect("it was just started").write_all(input.as_bytes());
     program.finish()
 }
 
@@ -290,9 +257,7 @@ impl Server {
     fn spawn(command: &mut Command) -> Self {
         let program = Program::spawn(command.args(["--addr", "127.0.0.1:0"]));
         let first = program.stdout.wait("listening on ");
-        let (_, addr) = first
-            .split_once("listening on ")
-            .expect("it was waited for");
+        let (_, addr) = first.split_once("listening on ").expect("it was waited for");
         let addr = addr.parse().expect("an address");
         Self { program, addr }
     }
@@ -330,14 +295,8 @@ impl Server {
     pub fn status(&self, field: &str) -> u64 {
         let path = format!("/proc/{}/status", self.program.id());
         let status = std::fs::read_to_string(path).expect("the server runs");
-        let line = status
-            .lines()
-            .find(|line| line.starts_with(field))
-            .expect("a known field");
-        line.split_whitespace()
-            .nth(1)
-            .and_then(|word| word.parse().ok())
-            .expect("a number")
+        let line = status.lines().find(|line| line.starts_with(field)).expect("a known field");
+        line.split_whitespace().nth(1).and_then(|word| word.parse().ok()).expect("a number")
     }
 
     /// How many file descriptors it has open.
@@ -359,15 +318,9 @@ impl Peer {
     #[track_caller]
     pub fn connect(addr: SocketAddr) -> Self {
         let stream = TcpStream::connect(addr).expect("the server listens");
-        stream
-            .set_read_timeout(Some(PATIENCE))
-            .expect("the stream is open");
-        stream
-            .set_write_timeout(Some(PATIENCE))
-            .expect("the stream is open");
-        Self {
-            stream: BufReader::new(stream),
-        }
+        stream.set_read_timeout(Some(PATIENCE)).expect("the stream is open");
+        stream.set_write_timeout(Some(PATIENCE)).expect("the stream is open");
+        Self { stream: BufReader::new(stream) }
     }
 
     /// The stream itself.
@@ -385,18 +338,14 @@ impl Peer {
     /// Shuts down its sending side.
     #[track_caller]
     pub fn end_sending(&self) {
-        self.stream()
-            .shutdown(Shutdown::Write)
-            .expect("the connection is open");
+        self.stream().shutdown(Shutdown::Write).expect("the connection is open");
     }
 
     /// Waits for a line, and returns it without its end.
     #[track_caller]
     pub fn line(&mut self) -> String {
         let mut line = String::new();
-        self.stream
-            .read_line(&mut line)
-            .expect("the server answers");
+        self.stream.read_line(&mut line).expect("the server answers");
         assert!(line.ends_with('\n'), "the stream ended after {line:?}");
         line.pop();
         line
@@ -406,9 +355,7 @@ impl Peer {
     #[track_caller]
     pub fn bytes(&mut self, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
-        self.stream
-            .read_exact(&mut bytes)
-            .expect("the server answers");
+        self.stream.read_exact(&mut bytes).expect("the server answers");
         bytes
     }
 
@@ -416,9 +363,7 @@ impl Peer {
     #[track_caller]
     pub fn rest(&mut self) -> String {
         let mut rest = String::new();
-        self.stream
-            .read_to_string(&mut rest)
-            .expect("the server ends the stream");
+        self.stream.read_to_string(&mut rest).expect("the server ends the stream");
         rest
     }
 }

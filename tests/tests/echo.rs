@@ -60,10 +60,7 @@ fn after_a_half_close_everything_comes_back_then_the_end() {
         move || stream.write_all(text.as_bytes())
     });
     let start = peer.bytes(1000);
-    sender
-        .join()
-        .unwrap()
-        .unwrap_or_else(|error| panic!("{error}"));
+    sender.join().unwrap().unwrap_or_else(|error| panic!("{error}"));
     peer.end_sending();
     assert_eq!(start, &text.as_bytes()[..1000]);
     assert_eq!(peer.rest(), &text[1000..]);
@@ -81,10 +78,7 @@ fn the_journal_tells_opening_connection_message_and_disconnection() {
     server.journal().wait("disconnected");
 
     let journal = server.journal().so_far();
-    let events: Vec<_> = journal
-        .iter()
-        .map(|line| line.split_once("] ").unwrap().1)
-        .collect();
+    let events: Vec<_> = journal.iter().map(|line| line.split_once("] ").unwrap().1).collect();
     assert_eq!(
         events,
         [
@@ -97,19 +91,14 @@ fn the_journal_tells_opening_connection_message_and_disconnection() {
     for line in journal {
         let seconds = line.strip_prefix('[').unwrap().split_once(']').unwrap().0;
         assert_eq!((seconds.len(), seconds.find('.')), (9, Some(5)), "{line}");
-        assert!(
-            seconds.trim().parse::<f64>().unwrap() < PATIENCE.as_secs_f64(),
-            "{line}"
-        );
+        assert!(seconds.trim().parse::<f64>().unwrap() < PATIENCE.as_secs_f64(), "{line}");
     }
 }
 
 #[test]
 fn the_journal_shows_a_message_escaped_and_cut() {
     let server = Server::start(SERVER, &[]);
-    server
-        .connect()
-        .send(format!("\x1b[2J{}\n", "x".repeat(100)));
+    server.connect().send(format!("\x1b[2J{}\n", "x".repeat(100)));
     let line = server.journal().wait("received");
     let shown = format!("received 105 bytes: \"\\u{{1b}}[2J{}\"…", "x".repeat(76));
     assert!(line.ends_with(&shown), "{line}");
@@ -137,9 +126,7 @@ fn clients_keep_their_numbers() {
     drop(one);
     server.journal().wait("client 1: disconnected");
     two.send("still here");
-    server
-        .journal()
-        .wait(r#"client 2: received 10 bytes: "still here""#);
+    server.journal().wait(r#"client 2: received 10 bytes: "still here""#);
     let _three = server.connect();
     server.journal().wait("client 3: connected");
 }
@@ -150,10 +137,7 @@ fn the_client_sends_a_message_and_prints_the_reply() {
     for message in ["bonjour", "", "deux mots", "error: a message may begin so"] {
         let outcome = server.run(CLIENT, &[message], "");
         assert_eq!(outcome.status, Some(0), "{outcome:?}");
-        assert_eq!(
-            (outcome.stdout.as_str(), outcome.stderr.as_str()),
-            (message, "")
-        );
+        assert_eq!((outcome.stdout.as_str(), outcome.stderr.as_str()), (message, ""));
     }
 }
 
@@ -197,10 +181,7 @@ fn a_parent_may_feed_and_read_the_client_from_one_thread() {
     }
     let server = Server::start(SERVER, &["--quiet"]);
     let mut command = Command::new(CLIENT);
-    command
-        .args(["--addr", &server.addr()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
+    command.args(["--addr", &server.addr()]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut client = command.spawn().unwrap();
 
     let (stdin, stdout) = (client.stdin.take().unwrap(), client.stdout.take().unwrap());
@@ -244,24 +225,14 @@ fn a_port_in_use_is_one_clear_line() {
     assert_eq!(outcome.status, Some(1));
     assert_eq!(outcome.stdout, "");
     let reason = "Address already in use (os error 98)";
-    assert_eq!(
-        outcome.stderr,
-        format!("error: cannot listen on {}: {reason}", server.addr)
-    );
+    assert_eq!(outcome.stderr, format!("error: cannot listen on {}: {reason}", server.addr));
 }
 
 #[test]
 fn an_address_that_is_none_is_refused_by_its_flag() {
     for program in [SERVER, CLIENT] {
-        for addr in [
-            "",
-            "7001",
-            ":7001",
-            "localhost",
-            "localhost:",
-            "localhost:99999",
-            "::1:7001",
-        ] {
+        for addr in ["", "7001", ":7001", "localhost", "localhost:", "localhost:99999", "::1:7001"]
+        {
             let outcome = run(program, &["--addr", addr], "");
             assert_eq!(outcome.status, Some(2), "{addr}: {outcome:?}");
             assert!(outcome.stderr.contains("HOST:PORT"), "{addr}: {outcome:?}");
@@ -275,10 +246,7 @@ fn names_and_ipv6_are_addresses_too() {
         let server = Program::start(SERVER, &["--addr", addr]);
         let listening = server.stdout.wait("listening on ");
         let addr = listening.split_once("listening on ").unwrap().1;
-        assert_eq!(
-            run(CLIENT, &["--addr", addr, "bonjour"], "").stdout,
-            "bonjour"
-        );
+        assert_eq!(run(CLIENT, &["--addr", addr, "bonjour"], "").stdout, "bonjour");
     }
 }
 
@@ -298,14 +266,9 @@ fn a_server_that_dies_ends_the_client_at_once() {
 fn an_input_that_cannot_be_read_is_an_error() {
     let server = Server::start(SERVER, &[]);
     let mut client = Command::new(CLIENT);
-    client
-        .args(["--addr", &server.addr()])
-        .stdin(File::open("/").unwrap());
+    client.args(["--addr", &server.addr()]).stdin(File::open("/").unwrap());
     let output = client.output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(
-        error,
-        "error: cannot read the input: Is a directory (os error 21)\n"
-    );
+    assert_eq!(error, "error: cannot read the input: Is a directory (os error 21)\n");
     assert_eq!(output.status.code(), Some(1));
 }

@@ -107,9 +107,7 @@ fn is_last(event: &str) -> bool {
 /// How many last lines there are in the journal.
 fn last_lines(server: &Server) -> usize {
     let journal = server.journal().so_far();
-    let events = journal
-        .iter()
-        .filter_map(|line| line.split_once("client ")?.1.split_once(": "));
+    let events = journal.iter().filter_map(|line| line.split_once("client ")?.1.split_once(": "));
     events.filter(|(_, event)| is_last(event)).count()
 }
 
@@ -122,35 +120,15 @@ fn over_its_limit_a_server_says_that_it_is_full() {
         for sent in ["", "already sent\n", &"x".repeat(50_000)] {
             let mut refused = server.connect();
             refused.send(sent);
-            assert_eq!(
-                refused.rest(),
-                "error: server full (2 clients)\n",
-                "{}",
-                exercise.name
-            );
+            assert_eq!(refused.rest(), "error: server full (2 clients)\n", "{}", exercise.name);
         }
-        server
-            .journal()
-            .wait("client 5: refused: server full (2 clients)");
+        server.journal().wait("client 5: refused: server full (2 clients)");
         // One of the numbers of an action makes sure that the math client asks nothing of us.
-        let args: &[&str] = if exercise.name == "math" {
-            &["sum", "1"]
-        } else {
-            &[]
-        };
+        let args: &[&str] = if exercise.name == "math" { &["sum", "1"] } else { &[] };
         let outcome = server.run(exercise.client, args, "");
         let error = outcome.stderr.lines().last().unwrap_or_default();
-        assert_eq!(
-            error, "error: server full (2 clients)",
-            "{}: {outcome:?}",
-            exercise.name
-        );
-        assert_eq!(
-            (outcome.status, outcome.stdout.as_str()),
-            (Some(1), ""),
-            "{}",
-            exercise.name
-        );
+        assert_eq!(error, "error: server full (2 clients)", "{}: {outcome:?}", exercise.name);
+        assert_eq!((outcome.status, outcome.stdout.as_str()), (Some(1), ""), "{}", exercise.name);
 
         drop(one);
         wait_until("client 1 is gone", || last_lines(&server) == 5);
@@ -165,10 +143,7 @@ fn processor_seconds(server: &Server) -> f64 {
     let path = format!("/proc/{}/stat", server.program.id());
     let stat = fs::read_to_string(path).expect("the server runs");
     let fields = stat.rsplit_once(')').expect("a name").1.split_whitespace();
-    let ticks = fields
-        .skip(11)
-        .take(2)
-        .map(|field| field.parse::<f64>().expect("ticks"));
+    let ticks = fields.skip(11).take(2).map(|field| field.parse::<f64>().expect("ticks"));
     ticks.sum::<f64>() / 100.0
 }
 
@@ -205,27 +180,14 @@ fn out_of_descriptors_a_server_serves_those_inside_and_recovers() {
 fn without_a_thread_a_client_is_refused_and_the_server_lives_on() {
     // A limit of threads does not bind root, who can become somebody whom it binds, and who
     // needs a place to reach the program.
-    let somebody = [
-        "--reuid",
-        "54321",
-        "--clear-groups",
-        "prlimit",
-        "--nproc=12",
-    ];
+    let somebody = ["--reuid", "54321", "--clear-groups", "prlimit", "--nproc=12"];
     for exercise in ALL {
         let name = format!("{}-server-{}", exercise.name, std::process::id());
         let path = std::env::temp_dir().join(name);
         fs::copy(exercise.server, &path).expect("there is room for it");
-        let command = [
-            &somebody[..],
-            &[path.to_str().expect("it is text")][..],
-            exercise.flags,
-        ]
-        .concat();
-        let help = Command::new("setpriv")
-            .args(&command)
-            .arg("--help")
-            .output();
+        let command =
+            [&somebody[..], &[path.to_str().expect("it is text")][..], exercise.flags].concat();
+        let help = Command::new("setpriv").args(&command).arg("--help").output();
         let can_be_limited = help.is_ok_and(|output| output.status.success());
         let server = can_be_limited.then(|| Server::start("setpriv", &command));
         fs::remove_file(path).expect("it is ours");
@@ -236,9 +198,7 @@ fn without_a_thread_a_client_is_refused_and_the_server_lives_on() {
 
         let mut peers: Vec<_> = (0..20).map(|_| server.connect()).collect();
         let reason = "no thread to be had: Resource temporarily unavailable (os error 11)";
-        server
-            .journal()
-            .wait(&format!("client 20: refused: {reason}"));
+        server.journal().wait(&format!("client 20: refused: {reason}"));
         let mut refused = peers.pop().expect("there are twenty");
         assert_eq!(refused.rest(), format!("error: {reason}\n"));
         let mut inside = peers.swap_remove(0);
@@ -288,20 +248,14 @@ fn after_a_storm_of_bad_clients_everything_is_as_it_was() {
         });
         wait_until("401 last lines", || last_lines(&server) == 401);
         wait_until("all threads are gone", || server.status("Threads") == 3);
-        wait_until("all descriptors are closed", || {
-            server.descriptors() == descriptors
-        });
+        wait_until("all descriptors are closed", || server.descriptors() == descriptors);
 
         let mut events: HashMap<u64, Vec<String>> = HashMap::new();
         for line in &server.journal().so_far()[1..] {
             let parts = || {
                 let (seconds, event) = line.strip_prefix('[')?.split_once("] client ")?;
                 let (number, event) = event.split_once(": ")?;
-                Some((
-                    seconds.trim().parse::<f64>().ok()?,
-                    number.parse().ok()?,
-                    event,
-                ))
+                Some((seconds.trim().parse::<f64>().ok()?, number.parse().ok()?, event))
             };
             let (_, number, event) = parts().unwrap_or_else(|| panic!("not whole: {line:?}"));
             events.entry(number).or_default().push(event.to_owned());
@@ -310,14 +264,8 @@ fn after_a_storm_of_bad_clients_everything_is_as_it_was() {
         for (number, events) in events {
             let (last, others) = events.split_last().expect("there is one");
             assert!(is_last(last), "{number}: {events:?}");
-            assert!(
-                others[0].starts_with("connected from "),
-                "{number}: {events:?}"
-            );
-            assert!(
-                !others.iter().any(|event| is_last(event)),
-                "{number}: {events:?}"
-            );
+            assert!(others[0].starts_with("connected from "), "{number}: {events:?}");
+            assert!(!others.iter().any(|event| is_last(event)), "{number}: {events:?}");
         }
         exercise.connect(&server);
         assert_eq!(server.program.stderr.so_far(), [""; 0], "{}", exercise.name);
@@ -337,11 +285,8 @@ fn one_who_sends_and_never_reads_costs_nothing_and_is_dropped() {
             scope.spawn(move || {
                 // Of two flags of a name the last counts; numbers must come fast to fill a pipe.
                 let is_stream = exercise.name == "random-stream";
-                let flags: &[_] = if is_stream {
-                    &["--quiet", "--interval", "1e-9"]
-                } else {
-                    exercise.flags
-                };
+                let flags: &[_] =
+                    if is_stream { &["--quiet", "--interval", "1e-9"] } else { exercise.flags };
                 let flags = [flags, &["--timeout", "1"]].concat();
                 let server = Server::start(exercise.server, &flags);
                 others(&exercise, &server);
@@ -353,9 +298,7 @@ fn one_who_sends_and_never_reads_costs_nothing_and_is_dropped() {
                     while stream.write_all(questions.as_bytes()).is_ok() && !is_stream {}
                 });
                 others(&exercise, &server);
-                server
-                    .journal()
-                    .wait("client 51: lost: timed out: nothing taken for 1 s");
+                server.journal().wait("client 51: lost: timed out: nothing taken for 1 s");
                 let grown = server.status("VmRSS").saturating_sub(before);
                 assert!(grown < 2048, "{}: grown by {grown} KiB", exercise.name);
                 drop(flood);
@@ -380,21 +323,10 @@ fn a_silent_client_is_dropped_and_one_who_says_a_little_is_kept() {
                     thread::sleep(Duration::from_secs(1)); // Half of the timeout.
                 }
                 silent.rest();
-                assert!(
-                    began.elapsed() >= Duration::from_secs(2),
-                    "{}",
-                    exercise.name
-                );
-                server
-                    .journal()
-                    .wait("client 1: lost: timed out: nothing received for 2 s");
+                assert!(began.elapsed() >= Duration::from_secs(2), "{}", exercise.name);
+                server.journal().wait("client 1: lost: timed out: nothing received for 2 s");
                 slow.send("\n");
-                assert_eq!(
-                    server.journal().with("client 2: lost"),
-                    [""; 0],
-                    "{}",
-                    exercise.name
-                );
+                assert_eq!(server.journal().with("client 2: lost"), [""; 0], "{}", exercise.name);
             });
         }
         // Where a silent client is normal, it stays.
@@ -461,15 +393,11 @@ fn a_panic_in_one_conversation_gives_its_seat_back() {
         let mut peer = server.connect();
         peer.send("*");
         assert_eq!(peer.rest(), "");
-        server
-            .journal()
-            .wait(&format!("client {number}: lost: panicked: the byte was 42"));
+        server.journal().wait(&format!("client {number}: lost: panicked: the byte was 42"));
     }
     assert_eq!(server.journal().with("refused"), [""; 0]);
     drop(other);
-    server
-        .journal()
-        .wait("client 1: lost: failed to fill whole buffer");
+    server.journal().wait("client 1: lost: failed to fill whole buffer");
 }
 
 /// An echo server whose standard output is a pipe that is read by hand.
@@ -480,12 +408,7 @@ fn echo_with_pipe() -> (Program, BufReader<ChildStdout>, String) {
     let mut stdout = BufReader::new(stdout);
     let mut first = String::new();
     stdout.read_line(&mut first).expect("the server listens");
-    let addr = first
-        .trim()
-        .rsplit(' ')
-        .next()
-        .expect("an address")
-        .to_owned();
+    let addr = first.trim().rsplit(' ').next().expect("an address").to_owned();
     (program, stdout, addr)
 }
 
@@ -494,10 +417,7 @@ fn a_closed_standard_output_stops_nobody() {
     let (program, stdout, addr) = echo_with_pipe();
     drop(stdout);
     for message in ["one", "two", "three"] {
-        assert_eq!(
-            tests::run(ECHO.client, &["--addr", &addr, message], "").stdout,
-            message
-        );
+        assert_eq!(tests::run(ECHO.client, &["--addr", &addr, message], "").stdout, message);
     }
     assert_eq!(program.stderr.so_far(), [""; 0]);
 }
@@ -528,9 +448,7 @@ fn a_full_standard_output_stops_nobody_and_says_what_is_left_out() {
 fn three_thousand_clients_are_served_at_once() {
     const CLIENTS: usize = 3000;
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let descriptors = limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files"));
+    let descriptors = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
     let soft = descriptors.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok());
     if soft.is_none_or(|soft| soft < 2 * CLIENTS) {
         echo::notice(format_args!("skipped: needs {} descriptors\n", 2 * CLIENTS));
@@ -574,10 +492,6 @@ fn a_buyer_killed_at_any_point_leaves_the_lock_free_and_the_order_whole() {
             server.journal().wait("client 2: sent \"confirmed");
             left = server.connect().line();
         }
-        assert_eq!(
-            left,
-            format!("1\t{}\tKeyboard", 10 - sold),
-            "killed when it {point}"
-        );
+        assert_eq!(left, format!("1\t{}\tKeyboard", 10 - sold), "killed when it {point}");
     }
 }

@@ -33,11 +33,7 @@ fn every_action_is_answered_on_one_connection() {
 fn the_answer_comes_at_the_equals_sign() {
     let server = Server::start(SERVER, &[]);
     let mut peer = server.connect();
-    for (question, answer) in [
-        ("sum 1 2 =\n", "3"),
-        ("mean 1 2 =\n", "1.5"),
-        ("sum =\n", "0"),
-    ] {
+    for (question, answer) in [("sum 1 2 =\n", "3"), ("mean 1 2 =\n", "1.5"), ("sum =\n", "0")] {
         peer.send(question);
         assert_eq!(peer.line(), answer);
     }
@@ -80,20 +76,12 @@ fn a_wrong_word_ends_its_own_conversation_with_a_reason() {
         (&too_long, "\"… is longer than 4096 bytes"),
     ] {
         let said = converse(&server, format!("sum 1 2 =\nsum 1 {wrong} 2 =\nsum 4 =\n"));
-        let error = said
-            .strip_prefix("3\nerror: ")
-            .unwrap_or_else(|| panic!("{wrong}: {said}"));
-        assert!(
-            error.contains(reason) && error.ends_with('\n'),
-            "{wrong}: {said}"
-        );
+        let error = said.strip_prefix("3\nerror: ").unwrap_or_else(|| panic!("{wrong}: {said}"));
+        assert!(error.contains(reason) && error.ends_with('\n'), "{wrong}: {said}");
         assert_eq!(error.lines().count(), 1, "{wrong}: {said}");
     }
     for (text, reason) in [
-        (
-            "produit 1 2 =",
-            "error: no action \"produit\": expected sum, mean, stddev, min or max\n",
-        ),
+        ("produit 1 2 =", "error: no action \"produit\": expected sum, mean, stddev, min or max\n"),
         ("mean =", "error: the mean of no numbers is undefined\n"),
         (
             "sum 1e308 1e308 -1e308 =",
@@ -163,11 +151,7 @@ fn the_client_has_three_forms() {
     ] {
         let outcome = server.run(CLIENT, args, input);
         assert_eq!(outcome.stdout, answer, "{args:?}: {outcome:?}");
-        assert_eq!(
-            (outcome.stderr.as_str(), outcome.status),
-            ("", Some(0)),
-            "{args:?}"
-        );
+        assert_eq!((outcome.stderr.as_str(), outcome.status), ("", Some(0)), "{args:?}");
     }
 }
 
@@ -186,11 +170,7 @@ fn the_client_says_the_servers_reason() {
     ] {
         let outcome = server.run(CLIENT, args, input);
         assert_eq!(outcome.stderr, format!("error: {reason}"), "{args:?}");
-        assert_eq!(
-            (outcome.stdout.as_str(), outcome.status),
-            (answer, Some(1)),
-            "{args:?}"
-        );
+        assert_eq!((outcome.stdout.as_str(), outcome.status), (answer, Some(1)), "{args:?}");
     }
 }
 

@@ -16,17 +16,13 @@ const CLIENT: &str = program!("random-stream-client");
 #[track_caller]
 fn number(peer: &mut Peer) -> i64 {
     let line = peer.line();
-    line.parse()
-        .unwrap_or_else(|_| panic!("not a number: {line:?}"))
+    line.parse().unwrap_or_else(|_| panic!("not a number: {line:?}"))
 }
 
 /// What the journal says was sent to client `number`.
 fn sent(server: &Server, number: usize) -> Vec<i64> {
     let lines = server.journal().with(&format!("client {number}: sent "));
-    lines
-        .iter()
-        .map(|line| line.split_once("sent ").unwrap().1.parse().unwrap())
-        .collect()
+    lines.iter().map(|line| line.split_once("sent ").unwrap().1.parse().unwrap()).collect()
 }
 
 #[test]
@@ -34,22 +30,14 @@ fn three_clients_are_numbered_and_each_gets_numbers_of_its_own() {
     let server = Server::start(SERVER, &["--interval", "0.05", "--max", "1000000000"]);
     let streams = [1, 2, 3].map(|number| {
         let mut peer = server.connect();
-        server
-            .journal()
-            .wait(&format!("client {number}: connected"));
+        server.journal().wait(&format!("client {number}: connected"));
         let numbers: Vec<i64> = (0..10).map(|_| self::number(&mut peer)).collect();
         (number, numbers)
     });
     let mut all = HashSet::new();
     for (number, numbers) in streams {
-        server
-            .journal()
-            .wait(&format!("client {number}: disconnected"));
-        assert_eq!(
-            sent(&server, number)[..10],
-            numbers,
-            "the journal and the wire of {number}"
-        );
+        server.journal().wait(&format!("client {number}: disconnected"));
+        assert_eq!(sent(&server, number)[..10], numbers, "the journal and the wire of {number}");
         all.extend(numbers);
     }
     // Thirty numbers of a thousand million: that any two are the same has a chance of 1 in
@@ -103,18 +91,10 @@ fn a_close_is_noticed_long_before_the_next_number() {
         server.journal().wait_for_count(": disconnected", 2);
         tests::wait_until("four last lines", || {
             let ends = server.journal().with(": disconnected").len();
-            ends + server
-                .journal()
-                .with(": lost: Connection reset by peer")
-                .len()
-                == 4
+            ends + server.journal().with(": lost: Connection reset by peer").len() == 4
         });
         // 40 ms of it are a nap of the server's; the rest is for a busy machine.
-        assert!(
-            began.elapsed() < Duration::from_secs(2),
-            "{interval}: {:?}",
-            began.elapsed()
-        );
+        assert!(began.elapsed() < Duration::from_secs(2), "{interval}: {:?}", began.elapsed());
         killed.end();
     }
 }
@@ -146,10 +126,7 @@ fn quiet_keeps_openings_and_closings_and_leaves_out_numbers() {
 
 #[test]
 fn the_range_is_inclusive_at_both_ends() {
-    let server = Server::start(
-        SERVER,
-        &["--interval", "1e-9", "--min", "-3", "--max", "-1"],
-    );
+    let server = Server::start(SERVER, &["--interval", "1e-9", "--min", "-3", "--max", "-1"]);
     let mut peer = server.connect();
     let found: HashSet<_> = (0..1000).map(|_| number(&mut peer)).collect();
     assert_eq!(found, HashSet::from([-3, -2, -1]));
@@ -165,10 +142,7 @@ fn the_default_is_one_to_a_hundred_every_second() {
     assert!((1..=100).contains(&number(&mut peer)));
     let first = began.elapsed().as_secs_f64();
     assert!((1..=100).contains(&number(&mut peer)));
-    assert!(
-        (0.9..1.9).contains(&(began.elapsed().as_secs_f64() - first)),
-        "{began:?}"
-    );
+    assert!((0.9..1.9).contains(&(began.elapsed().as_secs_f64() - first)), "{began:?}");
 }
 
 #[test]
@@ -237,16 +211,9 @@ fn flags_that_make_no_sense_are_refused_in_one_clear_line() {
         (&["--min", "101"], "--min 101 is above --max 100"),
     ] {
         let outcome = run(SERVER, flags, "");
-        assert_eq!(
-            (outcome.status, outcome.stdout.as_str()),
-            (Some(2), ""),
-            "{flags:?}"
-        );
+        assert_eq!((outcome.status, outcome.stdout.as_str()), (Some(2), ""), "{flags:?}");
         let first = outcome.stderr.lines().next().unwrap();
-        assert!(
-            first.starts_with("error: ") && first.ends_with(reason),
-            "{flags:?}: {first}"
-        );
+        assert!(first.starts_with("error: ") && first.ends_with(reason), "{flags:?}: {first}");
     }
 }
 
@@ -264,11 +231,7 @@ fn the_client_ends_after_its_count() {
     let server = Server::start(SERVER, &["--interval", "0.01"]);
     let outcome = server.run(CLIENT, &["--count", "3"], "");
     assert_eq!((outcome.status, outcome.stderr.as_str()), (Some(0), ""));
-    let numbers: Vec<i64> = outcome
-        .stdout
-        .lines()
-        .map(|line| line.parse().unwrap())
-        .collect();
+    let numbers: Vec<i64> = outcome.stdout.lines().map(|line| line.parse().unwrap()).collect();
     server.journal().wait("client 1: ");
     assert_eq!(numbers, sent(&server, 1)[..3]);
 }
@@ -277,10 +240,7 @@ fn the_client_ends_after_its_count() {
 fn the_client_ends_quietly_when_its_reader_has_seen_enough() {
     let server = Server::start(SERVER, &["--interval", "0.01"]);
     let mut client = Command::new(CLIENT);
-    client
-        .args(["--addr", &server.addr()])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    client.args(["--addr", &server.addr()]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut client = client.spawn().unwrap();
     drop(client.stdout.take());
     let output = client.wait_with_output().unwrap();

@@ -69,19 +69,13 @@ fn lasting(exercise: &str, line: &str) -> String {
         None if exercise == "random-stream" => (String::new(), line),
         _ => return line,
     };
-    if number.parse::<u16>().is_ok() {
-        format!("{line} #")
-    } else {
-        format!("{line} {number}")
-    }
+    if number.parse::<u16>().is_ok() { format!("{line} #") } else { format!("{line} {number}") }
 }
 
 #[test]
 fn every_transcript_is_what_the_programs_print() {
     let transcripts = transcripts();
-    let servers = transcripts
-        .iter()
-        .filter(|transcript| transcript.program == "server");
+    let servers = transcripts.iter().filter(|transcript| transcript.program == "server");
     let mut exercises = 0;
     for expected in servers {
         let Transcript { exercise, args, .. } = expected;
@@ -99,32 +93,20 @@ fn every_transcript_is_what_the_programs_print() {
             command.args(["-c", "exec \"$0\" \"$@\" 2>&1", path(exercise, "client")]);
             command.args(["--addr", &server.addr()]).args(&client.args);
             let printed = Program::spawn(&mut command).finish().stdout;
-            let printed: Vec<_> = printed
-                .lines()
-                .map(|line| lasting(exercise, line))
-                .collect();
-            let shown: Vec<_> = client
-                .output
-                .iter()
-                .map(|line| lasting(exercise, line))
-                .collect();
+            let printed: Vec<_> = printed.lines().map(|line| lasting(exercise, line)).collect();
+            let shown: Vec<_> = client.output.iter().map(|line| lasting(exercise, line)).collect();
             assert_eq!(printed, shown, "{exercise} client {:?}", client.args);
             let number = index + 1;
             tests::wait_until("the last line of the client", || {
                 let journal = server.journal();
                 let ends = ["disconnected", "lost: "];
-                ends.iter()
-                    .any(|end| !journal.with(&format!("client {number}: {end}")).is_empty())
+                ends.iter().any(|end| !journal.with(&format!("client {number}: {end}")).is_empty())
             });
         }
         let lines = |lines: &[String]| -> Vec<_> {
             lines.iter().map(|line| lasting(exercise, line)).collect()
         };
-        assert_eq!(
-            lines(&server.journal().so_far()),
-            lines(&expected.output),
-            "{exercise} server"
-        );
+        assert_eq!(lines(&server.journal().so_far()), lines(&expected.output), "{exercise} server");
         exercises += 1;
     }
     assert_eq!(exercises, 4);
@@ -133,34 +115,24 @@ fn every_transcript_is_what_the_programs_print() {
 #[test]
 fn the_tables_have_all_flags_and_no_others() {
     let flags = |text: &str, start: &str| -> Vec<String> {
-        let lines = text
-            .lines()
-            .filter_map(|line| line.trim_start().strip_prefix(start));
+        let lines = text.lines().filter_map(|line| line.trim_start().strip_prefix(start));
         lines
             .flat_map(|line| {
-                line.split('`')
-                    .filter(|part| part.starts_with("--") && !part.starts_with("---"))
+                line.split('`').filter(|part| part.starts_with("--") && !part.starts_with("---"))
             })
             .map(|flag| flag.split([' ', '<']).next().unwrap().to_owned())
             .collect()
     };
-    let sections: HashMap<_, _> = README
-        .split("\n## ")
-        .map(|section| section.split_once('\n').unwrap())
-        .collect();
+    let sections: HashMap<_, _> =
+        README.split("\n## ").map(|section| section.split_once('\n').unwrap()).collect();
     let common = ["--addr", "--max-clients", "--timeout"].map(str::to_owned);
     for exercise in ["echo", "random-stream", "math", "shop"] {
         let mut shown = flags(sections[exercise], "| ");
         let mut known = Vec::new();
         for program in ["server", "client"] {
             let help = tests::run(path(exercise, program), &["--help"], "").stdout;
-            assert!(
-                help.contains(&format!("cargo run -p {exercise} --bin {program}")),
-                "{help}"
-            );
-            let lines = help
-                .lines()
-                .filter_map(|line| line.trim_start().strip_prefix("--"));
+            assert!(help.contains(&format!("cargo run -p {exercise} --bin {program}")), "{help}");
+            let lines = help.lines().filter_map(|line| line.trim_start().strip_prefix("--"));
             known.extend(lines.map(|line| format!("--{}", line.split(' ').next().unwrap())));
         }
         shown.extend(common.clone());
@@ -175,26 +147,16 @@ fn the_tables_have_all_flags_and_no_others() {
 #[test]
 fn the_lesson_of_the_shop_is_its_code() {
     let code = include_str!("../../shop/src/bin/server.rs");
-    let shown = README
-        .split("```rust\n")
-        .nth(1)
-        .unwrap()
-        .split("```")
-        .next()
-        .unwrap();
+    let shown = README.split("```rust\n").nth(1).unwrap().split("```").next().unwrap();
     assert!(code.contains(shown), "not in the server: {shown}");
 }
 
 #[test]
 fn every_link_into_the_house_leads_to_a_file() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let links = README
-        .split("](")
-        .skip(1)
-        .map(|rest| rest.split(')').next().unwrap());
-    let files: Vec<_> = links
-        .filter(|link| !link.contains("//") && !link.starts_with('#'))
-        .collect();
+    let links = README.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
+    let files: Vec<_> =
+        links.filter(|link| !link.contains("//") && !link.starts_with('#')).collect();
     assert!(!files.is_empty());
     for file in files {
         assert!(std::path::Path::new(root).join(file).is_file(), "{file}");

@@ -60,12 +60,8 @@ fn keyboards(server: &Server) -> i64 {
 
 /// Sum of what was confirmed: `confirmed: 3 x Keyboard, 7 left`.
 fn sold(answers: &[String]) -> i64 {
-    let confirmed = answers
-        .iter()
-        .filter_map(|answer| answer.strip_prefix("confirmed: "));
-    confirmed
-        .map(|answer| answer.split_once(" x ").unwrap().0.parse::<i64>().unwrap())
-        .sum()
+    let confirmed = answers.iter().filter_map(|answer| answer.strip_prefix("confirmed: "));
+    confirmed.map(|answer| answer.split_once(" x ").unwrap().0.parse::<i64>().unwrap()).sum()
 }
 
 #[test]
@@ -76,10 +72,7 @@ fn the_list_is_id_quantity_and_name_then_an_empty_line() {
     let mut others = stock(&mut peer).into_iter().collect::<Vec<_>>();
     others.sort();
     let expected = [("Crème brûlée torch", 1), ("Mouse", 25), ("Écran 4K", 3)];
-    assert_eq!(
-        others,
-        expected.map(|(name, quantity)| (name.to_owned(), quantity))
-    );
+    assert_eq!(others, expected.map(|(name, quantity)| (name.to_owned(), quantity)));
 }
 
 #[test]
@@ -90,10 +83,7 @@ fn orders_are_confirmed_or_refused_with_the_reason() {
     for (line, answer) in [
         ("1 3", "confirmed: 3 x Keyboard, 7 left"),
         ("1 8", "error: not enough in stock: 7 x Keyboard left"),
-        (
-            "1 9223372036854775807",
-            "error: not enough in stock: 7 x Keyboard left",
-        ),
+        ("1 9223372036854775807", "error: not enough in stock: 7 x Keyboard left"),
         ("9 1", "error: no product 9"),
         ("1 0", "error: the quantity must be at least 1"),
         ("1 -1", "error: the quantity must be at least 1"),
@@ -116,14 +106,8 @@ fn a_wrong_line_is_answered_before_any_lock_is_taken() {
     let mut buyers = buyers(&server, 2);
     buyers[0].send("1 1\n");
     server.journal().wait("has the write lock");
-    assert_eq!(
-        order(&mut buyers[1], "one two"),
-        "error: expected ID QUANTITY"
-    );
-    assert_eq!(
-        order(&mut buyers[1], "1 0"),
-        "error: the quantity must be at least 1"
-    );
+    assert_eq!(order(&mut buyers[1], "one two"), "error: expected ID QUANTITY");
+    assert_eq!(order(&mut buyers[1], "1 0"), "error: the quantity must be at least 1");
     assert_eq!(server.journal().with("lets go of the write lock"), [""; 0]);
 }
 
@@ -135,9 +119,7 @@ fn an_order_that_is_cut_off_is_not_carried_out() {
     peer.send("1 1"); // Of `1 10`, perhaps.
     peer.end_sending();
     assert_eq!(peer.rest(), "error: the stream ended within a line\n");
-    server
-        .journal()
-        .wait("client 1: lost: the stream ended within a line");
+    server.journal().wait("client 1: lost: the stream ended within a line");
     assert_eq!(keyboards(&server), KEYBOARDS);
 }
 
@@ -175,12 +157,8 @@ fn nobody_has_the_lock_while_one_writes() {
     let mut writer: Option<String> = None;
     server.journal().wait_for_count("disconnected", 10);
     for line in server.journal().so_far() {
-        let (client, event) = line
-            .split_once("client ")
-            .unwrap_or_default()
-            .1
-            .split_once(": ")
-            .unwrap_or_default();
+        let (client, event) =
+            line.split_once("client ").unwrap_or_default().1.split_once(": ").unwrap_or_default();
         match event {
             "has the read lock" => {
                 readers += 1;
@@ -188,11 +166,7 @@ fn nobody_has_the_lock_while_one_writes() {
             }
             "lets go of the read lock" => readers -= 1,
             "has the write lock" => {
-                assert_eq!(
-                    (readers, writer.replace(client.to_owned())),
-                    (0, None),
-                    "{line}"
-                );
+                assert_eq!((readers, writer.replace(client.to_owned())), (0, None), "{line}");
             }
             "lets go of the write lock" => assert_eq!(writer.take().as_deref(), Some(client)),
             _ => {}
@@ -213,15 +187,10 @@ fn thirty_buyers_of_nearly_everything_never_oversell() {
 #[test]
 fn what_is_sold_and_what_is_left_are_what_there_was() {
     let server = Server::start(SERVER, &["--delay", "0.02"]);
-    let answers = order_at_once(&mut buyers(&server, 30), |index| {
-        format!("1 {}", 1 + index % 4)
-    });
+    let answers = order_at_once(&mut buyers(&server, 30), |index| format!("1 {}", 1 + index % 4));
     let left = keyboards(&server);
     assert_eq!(sold(&answers) + left, KEYBOARDS, "{answers:?}");
-    assert_eq!(
-        left, 0,
-        "thirty orders of one to four leave nothing: {answers:?}"
-    );
+    assert_eq!(left, 0, "thirty orders of one to four leave nothing: {answers:?}");
 }
 
 #[test]
@@ -237,14 +206,8 @@ fn without_the_lock_the_same_buyers_oversell() {
 fn without_the_lock_a_check_is_still_made() {
     let server = Server::start(SERVER, &["--delay", "0.1", "--no-lock"]);
     let mut buyer = buyers(&server, 1).remove(0);
-    assert_eq!(
-        order(&mut buyer, "1 10"),
-        "confirmed: 10 x Keyboard, 0 left"
-    );
-    assert_eq!(
-        order(&mut buyer, "1 1"),
-        "error: not enough in stock: 0 x Keyboard left"
-    );
+    assert_eq!(order(&mut buyer, "1 10"), "confirmed: 10 x Keyboard, 0 left");
+    assert_eq!(order(&mut buyer, "1 1"), "error: not enough in stock: 0 x Keyboard left");
     assert_eq!(order(&mut buyer, "9 1"), "error: no product 9");
 }
 
@@ -267,10 +230,7 @@ fn the_default_delay_is_five_seconds() {
     let mut buyer = buyers(&server, 1).remove(0);
     assert!(near_five(began), "{:?}", began.elapsed());
     let began = Instant::now();
-    assert_eq!(
-        order(&mut buyer, "4 1"),
-        "confirmed: 1 x Crème brûlée torch, 0 left"
-    );
+    assert_eq!(order(&mut buyer, "4 1"), "confirmed: 1 x Crème brûlée torch, 0 left");
     assert!(near_five(began), "{:?}", began.elapsed());
 }
 
@@ -287,10 +247,7 @@ ID  QUANTITY  NAME
 confirmed: 2 x Écran 4K, 1 left";
     assert_eq!(outcome.stdout, expected);
     let expected = "waiting for the stock\nwaiting for the order to be carried out";
-    assert_eq!(
-        (outcome.stderr.as_str(), outcome.status),
-        (expected, Some(0))
-    );
+    assert_eq!((outcome.stderr.as_str(), outcome.status), (expected, Some(0)));
 }
 
 #[test]
@@ -298,30 +255,16 @@ fn the_client_takes_one_order_a_line_from_a_pipe() {
     let server = Server::start(SERVER, &["--delay", "0"]);
     let outcome = server.run(CLIENT, &[], "1 3\n\n9 1\n 1 2"); // With no line end at the end.
     let lines: Vec<_> = outcome.stdout.lines().skip(5).collect();
-    assert_eq!(
-        lines,
-        [
-            "confirmed: 3 x Keyboard, 7 left",
-            "confirmed: 2 x Keyboard, 5 left"
-        ]
-    );
+    assert_eq!(lines, ["confirmed: 3 x Keyboard, 7 left", "confirmed: 2 x Keyboard, 5 left"]);
     let expected = "waiting for the stock\nerror: no product 9\nerror: orders refused: 1";
-    assert_eq!(
-        (outcome.stderr.as_str(), outcome.status),
-        (expected, Some(1))
-    );
+    assert_eq!((outcome.stderr.as_str(), outcome.status), (expected, Some(1)));
 }
 
 #[test]
 fn a_refused_order_is_an_error_of_the_client() {
     let server = Server::start(SERVER, &["--delay", "0"]);
     let outcome = server.run(CLIENT, &["1", "-2"], "");
-    assert!(
-        outcome
-            .stderr
-            .ends_with("\nerror: the quantity must be at least 1"),
-        "{outcome:?}"
-    );
+    assert!(outcome.stderr.ends_with("\nerror: the quantity must be at least 1"), "{outcome:?}");
     assert_eq!(outcome.status, Some(1));
 }
 
@@ -332,11 +275,6 @@ fn a_server_that_dies_ends_the_client_at_its_prompt() {
     client.stdout.wait("torch");
     drop(server);
     let outcome = client.end();
-    assert!(
-        outcome
-            .stderr
-            .ends_with("\nerror: the server closed the connection"),
-        "{outcome:?}"
-    );
+    assert!(outcome.stderr.ends_with("\nerror: the server closed the connection"), "{outcome:?}");
     assert_eq!(outcome.status, Some(1));
 }

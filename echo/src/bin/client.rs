@@ -41,10 +41,7 @@ fn run(flags: Flags) -> Result<()> {
         }
         Box::new(io::stdin())
     };
-    server.send(Noted {
-        input,
-        sent: Arc::clone(&sent),
-    })?;
+    server.send(Noted { input, sent: Arc::clone(&sent) })?;
     let sent = || sent.lock().unwrap_or_else(PoisonError::into_inner);
 
     let mut received = 0;

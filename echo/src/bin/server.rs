@@ -42,10 +42,7 @@ fn converse(mut client: &Client, quiet: bool) -> Result<()> {
         let message = &buffer[..length];
         client.write_all(message)?;
         if !quiet {
-            client.log(format_args!(
-                "received {length} bytes: {}",
-                Excerpt(message)
-            ));
+            client.log(format_args!("received {length} bytes: {}", Excerpt(message)));
         }
     }
 }

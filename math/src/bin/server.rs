@@ -41,10 +41,7 @@ fn converse(client: &Client) -> Result<()> {
         }
         let answer = format_number(numbers.answer()?);
         client.say(&answer)?;
-        client.log(format_args!(
-            "{action} of {} numbers: {answer}",
-            numbers.count()
-        ));
+        client.log(format_args!("{action} of {} numbers: {answer}", numbers.count()));
     }
     Ok(())
 }

@@ -29,21 +29,11 @@ struct Flags {
     interval: Duration,
 
     /// The least number
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 1,
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
     min: i64,
 
     /// The greatest number
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 100,
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "N", default_value_t = 100, allow_negative_numbers = true)]
     max: i64,
 
     /// Leave out the lines that show each number

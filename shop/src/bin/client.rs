@@ -69,10 +69,7 @@ fn run(flags: &Flags) -> Result<()> {
 fn receive_stock(server: &mut Connection) -> Result<Vec<Product>> {
     let mut stock = Vec::new();
     while let Some(line) = server.reply()?.filter(|line| !line.is_empty()) {
-        ensure!(
-            stock.len() < MOST_PRODUCTS,
-            "more than {MOST_PRODUCTS} products"
-        );
+        ensure!(stock.len() < MOST_PRODUCTS, "more than {MOST_PRODUCTS} products");
         stock.push(line.parse()?);
     }
     Ok(stock)
@@ -81,11 +78,7 @@ fn receive_stock(server: &mut Connection) -> Result<Vec<Product>> {
 fn table(stock: &[Product]) -> String {
     let heading = ["ID", "QUANTITY", "NAME"].map(str::to_owned);
     let row = |product: &Product| {
-        [
-            product.id.to_string(),
-            product.quantity.to_string(),
-            product.name.clone(),
-        ]
+        [product.id.to_string(), product.quantity.to_string(), product.name.clone()]
     };
     let rows: Vec<_> = [heading].into_iter().chain(stock.iter().map(row)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);

@@ -46,15 +46,8 @@ fn converse(client: &Client, flags: &Flags) -> Result<()> {
     let mut orders = BufReader::new(client);
     while let Some(line) = echo::read_line(&mut orders, LONGEST_ORDER)? {
         client.log(format_args!("received {}", Excerpt(line.as_bytes())));
-        let sell = if flags.no_lock {
-            sell_without_lock
-        } else {
-            sell
-        };
-        let answer = match line
-            .parse()
-            .and_then(|order| sell(client, order, flags.delay))
-        {
+        let sell = if flags.no_lock { sell_without_lock } else { sell };
+        let answer = match line.parse().and_then(|order| sell(client, order, flags.delay)) {
             Ok(confirmation) => confirmation,
             Err(reason) => format!("error: {reason}"),
         };
