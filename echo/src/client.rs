@@ -53,6 +53,11 @@ impl Client {
         self.journal.log(format_args!("client {}: {event}", self.number));
     }
 
+    /// Journals that this client has come or gone.
+    pub(crate) fn log_milestone(&self, event: impl Display) {
+        self.journal.log_milestone(format_args!("client {}: {event}", self.number));
+    }
+
     /// Sends `text` and a line end in one write, hence one segment where it fits.
     ///
     /// # Errors

@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 /// Bytes of journal that wait while standard output takes nothing; more is left out.
 const CAPACITY: usize = 256 * 1024;
 
+/// Of these, what is kept for milestones.
+const RESERVE: usize = CAPACITY / 2;
+
 /// The rest after each write, in which lines gather: to be woken for every line of a busy
 /// server would take a tenth of its speed.
 const BREATH: Duration = Duration::from_millis(1);
@@ -24,9 +27,9 @@ const PAUSE: Duration = Duration::from_millis(10);
 ///
 /// Nobody waits for standard output except the journal's own thread, which writes each
 /// line as soon as it can. While standard output takes nothing (a full pipe whose reader
-/// is stopped, a terminal after Ctrl-S), up to 256 KiB of lines wait; later ones are left
-/// out, and a line says how many. What a closed standard output or a full disk refuses is
-/// gone, and the server goes on.
+/// is stopped, a terminal after Ctrl-S), up to 256 KiB of lines wait, half of them for
+/// milestones alone; later ones are left out, and a line says how many. What a closed
+/// standard output or a full disk refuses is gone, and the server goes on.
 #[derive(Clone, Debug)]
 pub struct Journal {
     opened: Instant,
@@ -61,14 +64,22 @@ impl Journal {
 
     /// Journals an event, at once and without waiting for standard output.
     pub fn log(&self, event: impl Display) {
-        let event = event.to_string();
+        self.log_within(CAPACITY - RESERVE, &event.to_string());
+    }
+
+    /// Journals an opening or an ending, which all the chatter between leaves room for.
+    pub fn log_milestone(&self, event: impl Display) {
+        self.log_within(CAPACITY, &event.to_string());
+    }
+
+    fn log_within(&self, capacity: usize, event: &str) {
         let mut waiting = self.lock();
-        if waiting.lines.len() >= CAPACITY {
+        if waiting.lines.len() >= capacity {
             waiting.left_out += 1;
             return;
         }
         let is_first = waiting.lines.is_empty();
-        self.write_line(&mut waiting.lines, &event);
+        self.write_line(&mut waiting.lines, event);
         drop(waiting);
         if is_first {
             self.shared.filled.notify_one();

@@ -57,7 +57,7 @@ impl Server {
         let listener = TcpListener::bind(addr).with_context(cannot)?;
         let local = listener.local_addr().with_context(cannot)?;
         let journal = Journal::open().context("cannot start a thread for the journal")?;
-        journal.log(format_args!("listening on {local}"));
+        journal.log_milestone(format_args!("listening on {local}"));
 
         let (hall, accepted) = mpsc::sync_channel(HALL);
         let acceptor = thread::Builder::new().name("accept".to_owned());
@@ -81,7 +81,7 @@ impl Server {
         thread::scope(|scope| {
             for (number, (stream, peer)) in (1..).zip(self.accepted) {
                 let client = Arc::new(Client::new(number, stream, timeout, self.journal.clone()));
-                client.log(format_args!("connected from {peer}"));
+                client.log_milestone(format_args!("connected from {peer}"));
                 let seated = match take(&seats, max_clients as usize) {
                     None => Err(format!("server full ({max_clients} clients)")),
                     Some(seat) => {
@@ -92,7 +92,7 @@ impl Server {
                 };
                 if let Err(reason) = seated {
                     client.say_last(&reason);
-                    client.log(format_args!("refused: {reason}"));
+                    client.log_milestone(format_args!("refused: {reason}"));
                     if let Some(place) = take(&lobby, LOBBY) {
                         // Without a thread for that either, the client is closed at once.
                         let _ = spawn(scope, number, move || client.linger(place));
@@ -117,7 +117,7 @@ fn accept(listener: &TcpListener, hall: &SyncSender<(TcpStream, SocketAddr)>, jo
                 }
             }
             Err(error) => {
-                journal.log(format_args!("cannot accept: {error}"));
+                journal.log_milestone(format_args!("cannot accept: {error}"));
                 // Out of file descriptors, say: to try again at once would keep a core busy.
                 thread::sleep(pause);
                 pause = LONGEST_PAUSE.min(2 * pause);
@@ -167,7 +167,7 @@ fn serve(
         Err(panic) => format!("lost: panicked: {}", panic_message(&*panic)),
     };
     drop(seat);
-    client.log(ending);
+    client.log_milestone(ending);
     if told && let Some(place) = take(lobby, LOBBY) {
         client.linger(place);
     }

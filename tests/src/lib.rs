@@ -9,6 +9,7 @@
 
 use std::fmt::Debug;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::mem;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
@@ -64,7 +65,7 @@ impl Lines {
 
     /// Waits until `found` finds something in the lines so far.
     #[track_caller]
-    fn wait_for<T>(&self, what: &dyn Debug, found: impl Fn(&Collected) -> Option<T>) -> T {
+    fn wait_for<T>(&self, what: &dyn Debug, mut found: impl FnMut(&Collected) -> Option<T>) -> T {
         let (collected, changed) = &*self.shared;
         let end = Instant::now() + PATIENCE;
         let mut collected = collected.lock().unwrap();
@@ -73,7 +74,11 @@ impl Lines {
                 return result;
             }
             let left = end.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "no {what:?} came; what came: {:#?}", collected.lines);
+            if left.is_zero() {
+                let last = collected.lines[collected.lines.len().saturating_sub(100)..].to_vec();
+                drop(collected);
+                panic!("no {what:?} came; the last that came: {last:#?}");
+            }
             collected = changed.wait_timeout(collected, left).unwrap().0;
         }
     }
@@ -87,10 +92,12 @@ impl Lines {
     /// Waits for `count` lines that contain `text`, and returns them.
     #[track_caller]
     pub fn wait_for_count(&self, text: &str, count: usize) -> Vec<String> {
+        let (mut seen, mut found) = (0, Vec::new());
         self.wait_for(&(text, count), |collected| {
-            let lines = collected.lines.iter().filter(|line| line.contains(text));
-            Some(lines.take(count).cloned().collect::<Vec<_>>())
-                .filter(|found| found.len() == count)
+            let new = collected.lines[seen..].iter().filter(|line| line.contains(text));
+            found.extend(new.take(count - found.len()).cloned());
+            seen = collected.lines.len();
+            (found.len() == count).then(|| mem::take(&mut found))
         })
     }
 
