@@ -63,8 +63,9 @@ impl Client {
     /// # Errors
     ///
     /// When the connection is gone, or the client took nothing for the server's `--timeout`.
-    pub fn say(mut self: &Self, text: impl Display) -> io::Result<()> {
-        self.write_all(format!("{text}\n").as_bytes())
+    pub fn say(&self, text: impl Display) -> io::Result<()> {
+        let mut client = self;
+        client.write_all(format!("{text}\n").as_bytes())
     }
 
     /// Says why this client is dismissed, as its last line; waits for at most [`LINGER`],
@@ -101,7 +102,7 @@ impl Client {
         let began = Instant::now();
         loop {
             match attempt() {
-                Err(error) if is_no_end(&error) => {}
+                Err(error) if is_to_retry(&error) => {}
                 result => return result,
             }
             if !self.timeout.is_zero() && began.elapsed() >= self.timeout {
@@ -129,9 +130,10 @@ impl Write for &Client {
     }
 }
 
-/// A timeout of the socket (which kind it is depends on the system), or a signal, such as
-/// that which continues a stopped server.
-fn is_no_end(error: &io::Error) -> bool {
+/// Whether a read or a write that failed may succeed yet: its timeout was over (which kind
+/// of error that is depends on the system), or a signal cut it, such as that which continues
+/// a stopped server.
+pub fn is_to_retry(error: &io::Error) -> bool {
     use ErrorKind::{Interrupted, TimedOut, WouldBlock};
     matches!(error.kind(), TimedOut | WouldBlock | Interrupted)
 }

@@ -75,7 +75,7 @@ impl Connection {
         let (done, sent) = mpsc::channel();
         self.sent = Some(sent);
         thread::Builder::new().name("sender".to_owned()).spawn(move || {
-            // Told before it is done, for the server's answer to it ends the replies.
+            // Told first, for the shutdown is what makes the replies end.
             let _ = done.send(work(&sender));
             let _ = sender.0.shutdown(Shutdown::Write);
         })?;
@@ -105,7 +105,7 @@ impl Connection {
             Ok(Some(line)) => Ok(Some(line)),
             Ok(None) => self.end().map(|()| None),
             Err(error) if error.is::<io::Error>() => Err(closed()),
-            Err(error) => Err(error.context("the server sent something else than a reply")),
+            Err(error) => Err(error.context("the server sent something other than a reply")),
         }
     }
 
@@ -123,7 +123,7 @@ impl Connection {
         }
     }
 
-    /// Tells whether the end of the stream is the end of the conversation.
+    /// What the end of the stream means: success, once everything was sent.
     fn end(&self) -> Result<()> {
         match self.sent.as_ref().map(Receiver::try_recv) {
             Some(Ok(outcome)) => outcome,

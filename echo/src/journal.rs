@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// `[    3.141] client 1: disconnected`.
 ///
 /// Nobody waits for standard output except the journal's own thread, which writes each
-/// line as soon as it can. While standard output takes nothing (a full pipe whose reader
+/// line at once, or with others a millisecond later. While standard output takes nothing (a full pipe whose reader
 /// is stopped, a terminal after Ctrl-S), up to 256 KiB of lines wait, half of them for
 /// milestones alone; later ones are left out, and a line says how many. What a closed
 /// standard output or a full disk refuses is gone, and the server goes on.

@@ -31,7 +31,7 @@
 //!
 //! On the client's side, [`Connection`] connects, sends and receives at once.
 //! On both, [`read_line`] reads a line of bounded length, [`flags`] reads addresses and
-//! durations, and [`exit`] ends a program with one line that says why.
+//! durations, and [`exit`] says why a program failed.
 //!
 //! # What a server can know of a client that is gone
 //!
@@ -63,17 +63,15 @@
 mod client;
 mod connection;
 mod excerpt;
-
 pub mod flags;
 mod journal;
 mod lines;
 mod program;
 mod server;
 
-pub use client::Client;
+pub use client::{Client, is_to_retry};
 pub use connection::{Connection, Sender, closed};
 pub use excerpt::Excerpt;
-
 pub use journal::Journal;
 pub use lines::read_line;
 pub use program::{exit, notice, print};

@@ -23,7 +23,7 @@ pub fn notice(text: impl Display) {
     let _ = write!(io::stderr(), "{text}");
 }
 
-/// Ends a program: if it failed, with status 1 and the line `error: REASON`.
+/// The exit status of a program: if it failed, 1, after `error: REASON` on standard error.
 ///
 /// A reader of standard output who has seen enough, as `| head -1` has, is no failure.
 pub fn exit(outcome: Result<()>) -> ExitCode {

@@ -16,7 +16,10 @@ use crate::{Client, Journal, flags};
 /// Stack of a connection's thread, in bytes; only the pages that it touches are resident.
 const STACK: usize = 256 * 1024;
 
-/// Dismissed clients that may be waited for at once, so that they read their last line.
+/// Accepted connections that may wait for their thread.
+const HALL: usize = 1024;
+
+/// Dismissed clients that may be given time, at once, to read their last line.
 const LOBBY: usize = 100;
 
 /// The wait after a failed accept, which doubles while accepting goes on failing.
@@ -27,16 +30,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Limits {
     /// Clients served at once; one more is refused
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub max_clients: u32,
 
     /// Drop a client that keeps the server waiting for so long; 0 waits for ever
-    #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = flags::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "600")]
+    #[arg(value_parser = flags::seconds, allow_negative_numbers = true)]
     pub timeout: Duration,
 }
-
-/// Accepted connections that may wait for their thread.
-const HALL: usize = 1024;
 
 /// A listening server.
 #[derive(Debug)]
@@ -51,7 +53,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When `addr` names no address of this machine, is taken, or is not permitted.
+    /// When `addr` names no address of this machine, is taken, or is not permitted, and when
+    /// there are no threads to be had.
     pub fn open(addr: &str, limits: Limits) -> Result<Self> {
         let cannot = || format!("cannot listen on {addr}");
         let listener = TcpListener::bind(addr).with_context(cannot)?;
@@ -72,7 +75,7 @@ impl Server {
     ///
     /// A conversation that returns is journaled as disconnected, one that fails or panics
     /// as lost; either way its seat is free again. The client is told why it failed, in a
-    /// last line `error: REASON`, unless it was the connection that failed.
+    /// last line `error: REASON`, unless it panicked or the connection itself failed.
     pub fn run(self, converse: impl Fn(&Client) -> Result<()> + Sync) -> ! {
         let Limits { max_clients, timeout } = self.limits;
         let seats = Arc::new(());

@@ -21,7 +21,7 @@ pub fn parse_number(token: &str) -> Result<f64> {
 }
 
 /// Writes a finite number as the shortest decimal that reads back as the same `f64`, with
-/// an exponent below 10^-5 and from 10^16 on.
+/// an exponent below 10^-4 and from 10^16 on.
 pub fn format_number(number: f64) -> String {
     let decimal = format!("{number:?}");
     decimal.strip_suffix(".0").unwrap_or(&decimal).to_owned()
@@ -68,6 +68,7 @@ mod tests {
             (1e15, "1000000000000000"),
             (1e16, "1e16"),
             (0.0001, "0.0001"),
+            (0.000_09, "9e-5"),
             (1e-7, "1e-7"),
             (f64::MAX, "1.7976931348623157e308"),
             (5e-324, "5e-324"),

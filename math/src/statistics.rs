@@ -20,8 +20,8 @@ const MOST_UNITS: f64 = 1e60;
 /// The standard deviation comes from the sums of *d* and of *d*², where *d* is a number
 /// less the first one; that shift leaves small what would cancel between Σ*x*² and (Σ*x*)²
 /// (Chan, Golub & LeVeque, *Algorithms for Computing the Sample Variance*, 1983). The
-/// squares are added exactly, and so is what is subtracted from their sum, so that 12 digits
-/// are right even where the first number lies far from all others.
+/// squares and their sum have twice the digits of an `f64`, and so has what is subtracted
+/// from it, so that 12 digits are right even where the first number lies far from all others.
 #[derive(Clone, Copy, Debug)]
 pub struct Statistics {
     action: Action,
@@ -95,7 +95,10 @@ impl Statistics {
             Action::StandardDeviation => self.standard_deviation(),
             Action::Min | Action::Max => self.extreme,
         };
-        ensure!(answer.is_finite(), "the {action} takes a sum outside the range of a 64-bit float");
+        ensure!(
+            answer.is_finite(),
+            "the numbers are too great for a {action} within the range of a 64-bit float"
+        );
         Ok(answer)
     }
 
@@ -142,7 +145,7 @@ impl Sum {
         self.sum = sum;
     }
 
-    /// Adds `a` × `b` exactly: the rounded product, and what rounding it lost.
+    /// Adds `a` × `b`: the rounded product, and what rounding it lost.
     fn add_product(&mut self, a: f64, b: f64) {
         let product = a * b;
         self.add(product);

@@ -28,7 +28,7 @@
 //!
 //! [RFC 864]: https://www.rfc-editor.org/rfc/rfc864
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, Read};
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -36,12 +36,12 @@ use std::time::{Duration, Instant};
 /// Where the server listens unless `--addr` says otherwise.
 pub const ADDR: &str = "127.0.0.1:7002";
 
-/// The last part of a wait is slept, for a sleep ends on time and a read's timeout does not:
-/// between so long and half as long again. For that time, a close goes unnoticed.
+/// The last part of a wait is slept, for a sleep ends on time and a read's timeout does not.
+/// It is at least so long, and at most 63 ms; meanwhile, a close goes unnoticed.
 const NAP: Duration = Duration::from_millis(40);
 
 /// Reads of what a client has sent before a number, of 4 KiB each: more than the kernel
-/// keeps of it, so that only one who sends without end is left with a rest.
+/// keeps of it, so that a rest is left only of one who sends without end.
 const MOST_READS: u32 = 4096;
 
 /// When the next number is due.
@@ -83,7 +83,7 @@ impl Schedule {
 ///
 /// Most of the wait is spent in a read that times out, which a close ends at once. The
 /// kernel may end it late by an eighth of its length, so it is asked for eight ninths. The
-/// last 40 to 60 ms are slept, to the point, and followed by a look without waiting.
+/// last 40 to 63 ms are slept, to the point, and followed by a look without waiting.
 ///
 /// # Errors
 ///
@@ -100,9 +100,9 @@ pub fn pause(stream: &TcpStream, schedule: &Schedule) -> io::Result<bool> {
         } else {
             thread::sleep(wait);
             stream.set_nonblocking(true)?;
-            let is_there = discard(stream, MOST_READS);
+            let outcome = discard(stream, MOST_READS);
             stream.set_nonblocking(false)?;
-            return is_there;
+            return outcome;
         }
     }
 }
@@ -115,17 +115,11 @@ fn discard(mut stream: &TcpStream, reads: u32) -> io::Result<bool> {
         match stream.read(&mut discarded) {
             Ok(0) => return Ok(false),
             Ok(_) => {}
-            Err(error) if is_nothing(&error) => break,
+            Err(error) if echo::is_to_retry(&error) => break,
             Err(error) => return Err(error),
         }
     }
     Ok(true)
-}
-
-/// Nothing has come: in time, yet, or because a signal came first.
-fn is_nothing(error: &io::Error) -> bool {
-    use ErrorKind::{Interrupted, TimedOut, WouldBlock};
-    matches!(error.kind(), TimedOut | WouldBlock | Interrupted)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@
 use std::fmt::Debug;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::mem;
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -146,7 +146,8 @@ impl Program {
         program
     }
 
-    /// Starts `command`, with all its streams piped, and leaves its standard output unread.
+    /// Starts `command`, with all its streams piped, and leaves its standard output to be
+    /// read by hand: nothing will come to `stdout`.
     #[track_caller]
     pub fn spawn_unread(command: &mut Command) -> (Self, ChildStdout) {
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -243,7 +244,7 @@ pub struct Server {
     /// Its process; the journal is its `stdout`.
     pub program: Program,
     /// Where it listens.
-    pub addr: SocketAddr,
+    pub addr: String,
 }
 
 impl Server {
@@ -265,7 +266,7 @@ impl Server {
         let program = Program::spawn(command.args(["--addr", "127.0.0.1:0"]));
         let first = program.stdout.wait("listening on ");
         let (_, addr) = first.split_once("listening on ").expect("it was waited for");
-        let addr = addr.parse().expect("an address");
+        let addr = addr.to_owned();
         Self { program, addr }
     }
 
@@ -274,27 +275,22 @@ impl Server {
         &self.program.stdout
     }
 
-    /// Its address, as a flag takes it.
-    pub fn addr(&self) -> String {
-        self.addr.to_string()
-    }
-
     /// Connects a client made of nothing but a stream.
     #[track_caller]
     pub fn connect(&self) -> Peer {
-        Peer::connect(self.addr)
+        Peer::connect(&self.addr)
     }
 
     /// Starts the client at `path`, to talk to this server.
     #[track_caller]
     pub fn client(&self, path: &str, args: &[&str]) -> Program {
-        Program::start(path, &[&["--addr", &self.addr()], args].concat())
+        Program::start(path, &[&["--addr", &self.addr], args].concat())
     }
 
     /// Runs the client at `path` to its end.
     #[track_caller]
     pub fn run(&self, path: &str, args: &[&str], input: &str) -> Outcome {
-        run(path, &[&["--addr", &self.addr()], args].concat(), input)
+        run(path, &[&["--addr", &self.addr], args].concat(), input)
     }
 
     /// A number out of `/proc/PID/status`, such as `Threads`, or `VmRSS` in KiB.
@@ -323,7 +319,7 @@ pub struct Peer {
 impl Peer {
     /// Connects to the server at `addr`.
     #[track_caller]
-    pub fn connect(addr: SocketAddr) -> Self {
+    pub fn connect(addr: &str) -> Self {
         let stream = TcpStream::connect(addr).expect("the server listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("the stream is open");
         stream.set_write_timeout(Some(PATIENCE)).expect("the stream is open");

@@ -149,7 +149,7 @@ fn a_file_comes_through_the_client_identical() {
     let out = format!("{}/echo-out", env!("CARGO_TARGET_TMPDIR"));
     fs::write(&path, &sent).unwrap();
     let status = Command::new(CLIENT)
-        .args(["--addr", &server.addr()])
+        .args(["--addr", &server.addr])
         .stdin(File::open(&path).unwrap())
         .stdout(File::create(&out).unwrap())
         .status()
@@ -181,7 +181,7 @@ fn a_parent_may_feed_and_read_the_client_from_one_thread() {
     }
     let server = Server::start(SERVER, &["--quiet"]);
     let mut command = Command::new(CLIENT);
-    command.args(["--addr", &server.addr()]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.args(["--addr", &server.addr]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut client = command.spawn().unwrap();
 
     let (stdin, stdout) = (client.stdin.take().unwrap(), client.stdout.take().unwrap());
@@ -221,7 +221,7 @@ fn a_parent_may_feed_and_read_the_client_from_one_thread() {
 #[test]
 fn a_port_in_use_is_one_clear_line() {
     let server = Server::start(SERVER, &[]);
-    let outcome = run(SERVER, &["--addr", &server.addr()], "");
+    let outcome = run(SERVER, &["--addr", &server.addr], "");
     assert_eq!(outcome.status, Some(1));
     assert_eq!(outcome.stdout, "");
     let reason = "Address already in use (os error 98)";
@@ -266,7 +266,7 @@ fn a_server_that_dies_ends_the_client_at_once() {
 fn an_input_that_cannot_be_read_is_an_error() {
     let server = Server::start(SERVER, &[]);
     let mut client = Command::new(CLIENT);
-    client.args(["--addr", &server.addr()]).stdin(File::open("/").unwrap());
+    client.args(["--addr", &server.addr]).stdin(File::open("/").unwrap());
     let output = client.output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(error, "error: cannot read the input: Is a directory (os error 21)\n");

@@ -426,7 +426,7 @@ fn a_closed_standard_output_stops_nobody() {
 fn a_full_standard_output_stops_nobody_and_says_what_is_left_out() {
     let (_program, stdout, addr) = echo_with_pipe();
     let message = "x".repeat(1000);
-    let mut peer = Peer::connect(addr.parse().expect("an address"));
+    let mut peer = Peer::connect(&addr);
     // A line of the journal each, over a hundred bytes long: more than has room.
     for _ in 0..20_000 {
         peer.send(&message);

@@ -85,7 +85,7 @@ fn a_wrong_word_ends_its_own_conversation_with_a_reason() {
         ("mean =", "error: the mean of no numbers is undefined\n"),
         (
             "sum 1e308 1e308 -1e308 =",
-            "error: the sum takes a sum outside the range of a 64-bit float\n",
+            "error: the numbers are too great for a sum within the range of a 64-bit float\n",
         ),
         ("sum 1 2", "error: expected = before the end\n"),
     ] {

@@ -205,7 +205,7 @@ fn flags_that_make_no_sense_are_refused_in_one_clear_line() {
         (&["--interval", "1e-10"], number),
         (&["--interval", "nan"], number),
         (&["--interval", "1e300"], number),
-        (&["--interval=-1"], number),
+        (&["--interval", "-1"], number),
         (&["--interval", "one"], "expected a number of seconds"),
         (&["--min", "5", "--max", "1"], "--min 5 is above --max 1"),
         (&["--min", "101"], "--min 101 is above --max 100"),
@@ -240,7 +240,7 @@ fn the_client_ends_after_its_count() {
 fn the_client_ends_quietly_when_its_reader_has_seen_enough() {
     let server = Server::start(SERVER, &["--interval", "0.01"]);
     let mut client = Command::new(CLIENT);
-    client.args(["--addr", &server.addr()]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    client.args(["--addr", &server.addr]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut client = client.spawn().unwrap();
     drop(client.stdout.take());
     let output = client.wait_with_output().unwrap();

@@ -91,7 +91,7 @@ fn every_transcript_is_what_the_programs_print() {
             // As a terminal does: both outputs, in the order in which they come.
             let mut command = Command::new("sh");
             command.args(["-c", "exec \"$0\" \"$@\" 2>&1", path(exercise, "client")]);
-            command.args(["--addr", &server.addr()]).args(&client.args);
+            command.args(["--addr", &server.addr]).args(&client.args);
             let printed = Program::spawn(&mut command).finish().stdout;
             let printed: Vec<_> = printed.lines().map(|line| lasting(exercise, line)).collect();
             let shown: Vec<_> = client.output.iter().map(|line| lasting(exercise, line)).collect();

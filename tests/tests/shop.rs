@@ -246,7 +246,7 @@ ID  QUANTITY  NAME
  4         1  Crème brûlée torch
 confirmed: 2 x Écran 4K, 1 left";
     assert_eq!(outcome.stdout, expected);
-    let expected = "waiting for the stock\nwaiting for the order to be carried out";
+    let expected = "waiting for the stock\nwaiting for the answer";
     assert_eq!((outcome.stderr.as_str(), outcome.status), (expected, Some(0)));
 }
 

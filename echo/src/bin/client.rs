@@ -9,7 +9,7 @@ use anyhow::{Result, bail, ensure};
 use clap::Parser;
 use echo::{Connection, flags};
 
-/// Sends a line to the echo server and prints what comes back.
+/// Sends a line, or all of its input, to the echo server and prints what comes back.
 #[derive(Parser)]
 #[command(after_help = "Examples:
   cargo run -p echo --bin client -- bonjour
@@ -37,7 +37,7 @@ fn run(flags: Flags) -> Result<()> {
         Box::new(Cursor::new(line))
     } else {
         if io::stdin().is_terminal() {
-            echo::notice("type lines to send, then Ctrl-D to end\n");
+            echo::notice("type lines, then Ctrl-D to end\n");
         }
         Box::new(io::stdin())
     };
@@ -63,7 +63,7 @@ fn run(flags: Flags) -> Result<()> {
 }
 
 /// What has been sent so far. By it the client knows an echo, which may well begin with
-/// `error:`, from an error of the server.
+/// `error:`, from an error of the server: `start`, the first that was sent, is enough.
 #[derive(Default)]
 struct Sent {
     start: Vec<u8>,

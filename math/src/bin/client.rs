@@ -48,9 +48,9 @@ fn run(flags: Flags) -> Result<()> {
 /// What is sent: an action, numbers and `=`, or just what standard input says.
 fn question(action: Option<String>, numbers: &[String]) -> Box<dyn Read + Send> {
     match action {
-        None => typed("type an action, numbers and =, such as: sum 1 2 3 =\n"),
+        None => typed("type an action, numbers and =, such as sum 1 2 3 =, then Ctrl-D to end\n"),
         Some(action) if numbers.is_empty() => {
-            let numbers = typed("type numbers, then Ctrl-D\n");
+            let numbers = typed("type numbers, then Ctrl-D to end\n");
             Box::new(Cursor::new(action + " ").chain(numbers).chain(&b" =\n"[..]))
         }
         Some(action) => Box::new(Cursor::new(format!("{action} {} =\n", numbers.join(" ")))),

@@ -25,7 +25,8 @@ struct Flags {
     limits: Limits,
 
     /// The time from one number to the next
-    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = interval)]
+    #[arg(long, value_name = "SECONDS", default_value = "1")]
+    #[arg(value_parser = interval, allow_negative_numbers = true)]
     interval: Duration,
 
     /// The least number

@@ -45,7 +45,7 @@ fn run(flags: &Flags) -> Result<()> {
 
     if let (Some(id), Some(quantity)) = (flags.id, flags.quantity) {
         server.send(Cursor::new(format!("{id} {quantity}\n")))?;
-        notice("waiting for the order to be carried out\n");
+        notice("waiting for the answer\n");
         let confirmation = server.reply()?.ok_or_else(echo::closed)?;
         return echo::print(confirmation + "\n");
     }
@@ -109,7 +109,7 @@ fn send_orders(sender: &Sender, answers: &Receiver<()>) -> Result<()> {
         }
         sender.send(format!("{order}\n").as_bytes())?;
         if is_asked {
-            notice("waiting for the order to be carried out\n");
+            notice("waiting for the answer\n");
         }
         if answers.recv().is_err() {
             return Ok(());

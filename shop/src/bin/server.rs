@@ -24,7 +24,8 @@ struct Flags {
     limits: Limits,
 
     /// How long the database takes to list the stock, and to change it
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = flags::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "5")]
+    #[arg(value_parser = flags::seconds, allow_negative_numbers = true)]
     delay: Duration,
 
     /// Let go of the lock between the check and the change, to see what goes wrong
@@ -41,12 +42,13 @@ fn run(flags: &Flags) -> Result<()> {
 }
 
 fn converse(client: &Client, flags: &Flags) -> Result<()> {
+    // The line end that `say` adds makes the empty line after the list.
     client.say(list(client, flags.delay))?;
 
+    let sell = if flags.no_lock { sell_without_lock } else { sell_with_lock };
     let mut orders = BufReader::new(client);
     while let Some(line) = echo::read_line(&mut orders, LONGEST_ORDER)? {
         client.log(format_args!("received {}", Excerpt(line.as_bytes())));
-        let sell = if flags.no_lock { sell_without_lock } else { sell };
         let answer = match line.parse().and_then(|order| sell(client, order, flags.delay)) {
             Ok(confirmation) => confirmation,
             Err(reason) => format!("error: {reason}"),
@@ -66,7 +68,7 @@ fn list(client: &Client, delay: Duration) -> String {
 }
 
 /// Checks and changes the stock under one write lock: nothing comes between.
-fn sell(client: &Client, order: Order, delay: Duration) -> Result<String> {
+fn sell_with_lock(client: &Client, order: Order, delay: Duration) -> Result<String> {
     writing(client, |stock| {
         order.check(stock)?;
         thread::sleep(delay);
