@@ -44,8 +44,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When there is no thread or no file descriptor to be had. An error of `input` ends
-    /// the sending, and is returned when the server's replies have ended too.
+    /// When there is no thread or no file descriptor to be had. An error of `input` ends the
+    /// sending, and is returned in place of the replies to come.
     pub fn send(&mut self, mut input: impl Read + Send + 'static) -> Result<()> {
         self.send_with(move |sender| {
             // Not `io::copy`: from a pipe it splices, and a splice that waits for the server
@@ -75,9 +75,12 @@ impl Connection {
         let (done, sent) = mpsc::channel();
         self.sent = Some(sent);
         thread::Builder::new().name("sender".to_owned()).spawn(move || {
+            let outcome = work(&sender);
+            // After an error, the end comes from this side: nothing is left to ask the server.
+            let how = if outcome.is_ok() { Shutdown::Write } else { Shutdown::Read };
             // Told first, for the shutdown is what makes the replies end.
-            let _ = done.send(work(&sender));
-            let _ = sender.0.shutdown(Shutdown::Write);
+            let _ = done.send(outcome);
+            let _ = sender.0.shutdown(how);
         })?;
         Ok(())
     }

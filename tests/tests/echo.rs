@@ -261,14 +261,3 @@ fn a_server_that_dies_ends_the_client_at_once() {
     assert_eq!(outcome.stderr, "error: the server closed the connection");
     assert_eq!(outcome.status, Some(1));
 }
-
-#[test]
-fn an_input_that_cannot_be_read_is_an_error() {
-    let server = Server::start(SERVER, &[]);
-    let mut client = Command::new(CLIENT);
-    client.args(["--addr", &server.addr]).stdin(File::open("/").unwrap());
-    let output = client.output().unwrap();
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(error, "error: cannot read the input: Is a directory (os error 21)\n");
-    assert_eq!(output.status.code(), Some(1));
-}

@@ -341,6 +341,30 @@ fn a_silent_client_is_dropped_and_one_who_says_a_little_is_kept() {
 }
 
 #[test]
+fn the_least_timeout_is_a_timeout() {
+    let server = ECHO.start(&["--timeout", "1e-9"]);
+    assert_eq!(server.connect().rest(), "");
+    server.journal().wait("client 1: lost: timed out: nothing received for 0.000000001 s");
+}
+
+#[test]
+fn an_input_that_cannot_be_read_is_what_the_client_tells() {
+    for (exercise, args) in [(ECHO, &[][..]), (MATH, &[]), (MATH, &["sum"]), (SHOP, &[])] {
+        let server = exercise.start(&[]);
+        let mut client = Command::new(exercise.client);
+        client
+            .args(["--addr", &server.addr])
+            .args(args)
+            .stdin(fs::File::open("/").expect("a root"));
+        let output = client.output().expect("it starts");
+        let error = String::from_utf8_lossy(&output.stderr);
+        let reason = "Is a directory (os error 21)\n";
+        assert!(error.contains("error: cannot read the ") && error.ends_with(reason), "{error}");
+        assert_eq!(output.status.code(), Some(1), "{}: {error}", exercise.name);
+    }
+}
+
+#[test]
 fn a_server_that_is_stopped_and_continued_keeps_its_clients() {
     for exercise in ALL {
         let server = exercise.start(&[]);

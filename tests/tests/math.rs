@@ -175,6 +175,22 @@ fn the_client_says_the_servers_reason() {
 }
 
 #[test]
+fn an_option_among_the_numbers_is_no_number() {
+    let outcome = tests::run(CLIENT, &["sum", "1", "-1e-7", "--addr", "127.0.0.1:1"], "");
+    let first = outcome.stderr.lines().next();
+    let error = "error: invalid value '--addr' for '[NUMBERS]...': options go before the numbers";
+    assert_eq!((first, outcome.status), (Some(error), Some(2)));
+}
+
+#[test]
+fn the_answer_needs_nothing_after_the_equals_sign() {
+    let server = Server::start(SERVER, &[]);
+    let mut peer = server.connect();
+    peer.send("sum 1 2 =");
+    assert_eq!(peer.line(), "3");
+}
+
+#[test]
 fn a_server_that_dies_before_its_answer_is_an_error() {
     let server = Server::start(SERVER, &[]);
     let mut client = server.client(CLIENT, &["sum"]);

@@ -261,6 +261,17 @@ fn the_client_takes_one_order_a_line_from_a_pipe() {
 }
 
 #[test]
+fn an_order_that_is_too_long_is_not_cut_to_another() {
+    let server = Server::start(SERVER, &["--delay", "0"]);
+    let line = format!("{}2 10\n", " ".repeat(1023));
+    let outcome = server.run(CLIENT, &[], &line);
+    let error = "error: cannot read the orders: a line of more than 1024 bytes";
+    assert!(outcome.stderr.ends_with(error), "{outcome:?}");
+    assert_eq!(outcome.stdout.lines().count(), 5, "{outcome:?}");
+    assert_eq!(outcome.status, Some(1));
+}
+
+#[test]
 fn a_refused_order_is_an_error_of_the_client() {
     let server = Server::start(SERVER, &["--delay", "0"]);
     let outcome = server.run(CLIENT, &["1", "-2"], "");
