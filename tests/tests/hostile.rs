@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::process::{ChildStdout, Command};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -345,6 +346,24 @@ fn the_least_timeout_is_a_timeout() {
     let server = ECHO.start(&["--timeout", "1e-9"]);
     assert_eq!(server.connect().rest(), "");
     server.journal().wait("client 1: lost: timed out: nothing received for 0.000000001 s");
+}
+
+#[test]
+fn without_a_server_a_client_says_how_to_start_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there are ports");
+    let addr = listener.local_addr().expect("it listens").to_string();
+    drop(listener); // Now nobody listens there.
+    for Exercise { name, client, .. } in ALL {
+        let mut command = Command::new(client);
+        command.args(["--addr", &addr]).env("RUST_BACKTRACE", "1");
+        let outcome = Program::spawn(&mut command).finish();
+        let error = format!(
+            "error: cannot connect to {addr}: Connection refused (os error 111)\n\
+             start the server with: cargo run -p {name} --bin server -- --addr {addr}"
+        );
+        assert_eq!(outcome.stderr, error);
+        assert_eq!((outcome.status, outcome.stdout.as_str()), (Some(1), ""), "{name}");
+    }
 }
 
 #[test]
