@@ -169,6 +169,7 @@ fn serve(
         }
         Err(panic) => format!("lost: panicked: {}", panic_message(&*panic)),
     };
+    // Free before the journal says so, for whoever waits there for a seat.
     drop(seat);
     client.log_milestone(ending);
     if told && let Some(place) = take(lobby, LOBBY) {
@@ -176,8 +177,8 @@ fn serve(
     }
 }
 
-/// Whether the client can do something about an error: it broke the conversation, not the
-/// connection.
+/// Whether an error is one of the conversation, such as a line that is cut off, and not of
+/// the connection.
 fn concerns_client(error: &anyhow::Error) -> bool {
     error
         .downcast_ref::<io::Error>()

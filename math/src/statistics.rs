@@ -139,6 +139,7 @@ struct Sum {
 impl Sum {
     fn add(&mut self, number: f64) {
         let sum = self.sum + number;
+        // Rounding takes from the lesser of the two: what the sum lacks of it is lost.
         let (greater, lesser) =
             if self.sum.abs() >= number.abs() { (self.sum, number) } else { (number, self.sum) };
         self.lost += (greater - sum) + lesser;

@@ -14,8 +14,9 @@ const CAPACITY: usize = 16 * 1024;
 /// The tokens of a stream: what stands between white space.
 ///
 /// How the bytes arrived makes no difference: a token that is cut in two by a packet's end
-/// is whole again here, and many that came in one packet are taken one by one. What is not
-/// UTF-8 becomes `�`.
+/// is whole again here, and many that came in one packet are taken one by one. One exception
+/// serves whoever sends no line end: `=` as the last that came is a token at once. What is
+/// not UTF-8 becomes `�`.
 #[derive(Debug)]
 pub struct Tokens<R> {
     input: R,
@@ -70,7 +71,7 @@ impl<R: Read> Tokens<R> {
             let read = &self.buffer[..self.end + length];
             let last = read.iter().rposition(u8::is_ascii_whitespace).map_or(0, |space| space + 1);
             // What follows the last space may go on, unless the stream has ended; but no
-            // token begins with `=` and goes on, so an answer need not wait for a space.
+            // token that means anything begins with `=` and goes on.
             let whole = if length == 0 || read[last..] == *b"=" { read.len() } else { last };
             self.text.clear();
             match str::from_utf8(&read[..whole]) {
