@@ -1,139 +1,217 @@
-//! One client, as the server's thread for it sees it.
+//! The client's side: connecting, sending and receiving at once.
 
-use std::fmt::Display;
-use std::io::{self, ErrorKind, Read, Write};
+use std::error::Error;
+use std::fmt;
+use std::io::{self, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
 
-use crate::Journal;
+use anyhow::{Context, Result, anyhow};
 
-/// How long a dismissed client may take to read its last line.
-const LINGER: Duration = Duration::from_secs(1);
+use crate::cli;
+use crate::lines::read_line;
+use crate::preview::{Preview, printable};
 
-/// A client of the server: its number, its stream, its lines in the journal.
+/// The longest line that a server may send, in bytes.
+const LONGEST_REPLY: usize = 4096;
+
+/// A client's connection to a server.
 ///
-/// Read and write through `&Client`. A read that gets nothing and a write that gets rid of
-/// nothing for the server's `--timeout`, or about an eighth longer, fail with
-/// [`ErrorKind::TimedOut`].
+/// Sending goes on in a thread of its own, so that whoever reads learns at once that the
+/// server is gone, and so that neither end waits for the other to read.
 #[derive(Debug)]
 pub struct Client {
-    number: u64,
-    stream: TcpStream,
-    timeout: Duration,
-    journal: Journal,
+    replies: BufReader<TcpStream>,
+    /// Bytes handed to the sender so far.
+    sent: Arc<AtomicU64>,
+    /// How the sending ended, once it has.
+    outcome: Option<Receiver<Result<()>>>,
 }
 
 impl Client {
-    pub(crate) fn new(number: u64, stream: TcpStream, timeout: Duration, journal: Journal) -> Self {
-        Self { number, stream, timeout, journal }
-    }
-
-    /// Sets up the stream for a conversation.
-    pub(crate) fn prepare(&self) -> io::Result<()> {
-        // A reply is written whole, so there is nothing to gather (Nagle) it with.
-        self.stream.set_nodelay(true)?;
-        if !self.timeout.is_zero() {
-            // In eighths, which `wait` adds up: a write that ends in mid-buffer, and a wait
-            // that a signal cut, have waited for they cannot tell how long.
-            let eighth = (self.timeout / 8).max(Duration::from_micros(1));
-            self.stream.set_read_timeout(Some(eighth))?;
-            self.stream.set_write_timeout(Some(eighth))?;
-        }
-        Ok(())
-    }
-
-    /// The stream itself, for one who reads by a clock of their own.
-    pub fn stream(&self) -> &TcpStream {
-        &self.stream
-    }
-
-    /// Journals what this client does, or what is done for it.
-    pub fn log(&self, event: impl Display) {
-        self.journal.log(format_args!("client {}: {event}", self.number));
-    }
-
-    /// Journals that this client has come or gone.
-    pub(crate) fn log_milestone(&self, event: impl Display) {
-        self.journal.log_milestone(format_args!("client {}: {event}", self.number));
-    }
-
-    /// Sends `text` and a line end in one write, hence one segment where it fits.
+    /// Connects to the server of `exercise` at `addr`, and says so on standard error.
     ///
     /// # Errors
     ///
-    /// When the connection is gone, or the client took nothing for the server's `--timeout`.
-    pub fn say(&self, text: impl Display) -> io::Result<()> {
-        let mut client = self;
-        client.write_all(format!("{text}\n").as_bytes())
+    /// When `addr` names no host, nobody listens there, or no answer comes for as long as
+    /// the kernel tries: on Linux about two minutes.
+    pub fn connect(exercise: &str, addr: &str) -> Result<Self> {
+        let stream = TcpStream::connect(addr).map_err(|error| {
+            let hint = match error.kind() {
+                ErrorKind::ConnectionRefused => {
+                    let server = cli::command(exercise, "server");
+                    format!("\nstart the server with: {server} -- --addr {addr}")
+                }
+                _ => String::new(),
+            };
+            anyhow!("cannot connect to {addr}: {error}{hint}")
+        })?;
+        stream.set_nodelay(true)?;
+        let (server, own) = (stream.peer_addr()?, stream.local_addr()?);
+        cli::notice(format_args!("connected to {server} as {own}\n"));
+        Ok(Self { replies: BufReader::new(stream), sent: Arc::default(), outcome: None })
     }
 
-    /// Says why this client is dismissed, as its last line; waits for at most [`LINGER`],
-    /// and on a new connection, whose buffer is empty, not at all.
-    pub(crate) fn say_last(&self, reason: &str) {
-        let _ = self.stream.set_write_timeout(Some(LINGER));
-        let _ = (&self.stream).write_all(format!("error: {reason}\n").as_bytes());
-        let _ = self.stream.shutdown(Shutdown::Write);
-    }
-
-    /// Reads away what a dismissed client still sends, until it closes, for at most [`LINGER`].
+    /// Sends all of `input`, then shuts down the sending side.
     ///
-    /// To close with unread input is to reset the connection, and a reset may overtake the
-    /// last line.
-    pub(crate) fn linger(&self, _place: Arc<()>) {
-        let end = Instant::now() + LINGER;
-        let mut discarded = [0; 4096];
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            if self.stream.set_read_timeout(Some(left)).is_err() {
-                return; // No time is left, for a timeout of zero is an error.
+    /// # Errors
+    ///
+    /// When the thread cannot be started. An error of `input` ends the sending, and is
+    /// returned in place of the replies that are still to come.
+    pub fn send(&mut self, mut input: impl Read + Send + 'static) -> Result<()> {
+        self.send_with(move |sender| {
+            // Not `io::copy`: from a pipe it splices, and a splice that waits for the server
+            // holds the pipe's lock, on which the pipe's writer then waits, too.
+            let mut buffer = vec![0; 64 * 1024];
+            loop {
+                match input.read(&mut buffer) {
+                    Ok(0) => return Ok(()),
+                    Ok(length) => sender.send(&buffer[..length])?,
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error).context("cannot read the input"),
+                }
             }
-            match (&self.stream).read(&mut discarded) {
-                Ok(0) => return,
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return,
-            }
-        }
+        })
     }
 
-    /// Attempts to read or write until it succeeds, fails, or the server's `--timeout` is over.
-    fn wait<T>(&self, what: &str, mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-        let began = Instant::now();
-        loop {
-            match attempt() {
-                Err(error) if is_to_retry(&error) => {}
-                result => return result,
-            }
-            if !self.timeout.is_zero() && began.elapsed() >= self.timeout {
-                let seconds = self.timeout.as_secs_f64();
-                let reason = format!("timed out: {what} for {seconds} s");
-                return Err(io::Error::new(ErrorKind::TimedOut, reason));
-            }
-        }
-    }
-}
-
-impl Read for &Client {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.wait("nothing received", || (&self.stream).read(buffer))
-    }
-}
-
-impl Write for &Client {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.wait("nothing taken", || (&self.stream).write(bytes))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
+    /// Has `work` send, then shuts down the sending side.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::send`].
+    pub fn send_with(
+        &mut self,
+        work: impl FnOnce(&Sender) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
+        let stream = self.replies.get_ref().try_clone()?;
+        let sender = Sender { stream, sent: Arc::clone(&self.sent) };
+        let (done, outcome) = mpsc::channel();
+        self.outcome = Some(outcome);
+        thread::Builder::new().name("sender".to_owned()).spawn(move || {
+            // First the outcome, for the server answers the shutdown with the end of stream.
+            let _ = done.send(work(&sender));
+            let _ = sender.stream.shutdown(Shutdown::Write);
+        })?;
         Ok(())
     }
+
+    /// How many bytes were sent so far.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::SeqCst)
+    }
+
+    /// Waits for bytes from the server, and returns how many came; 0 is the end.
+    ///
+    /// # Errors
+    ///
+    /// When the server closes the connection before everything was sent, or resets it.
+    pub fn receive(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        match self.replies.read(buffer) {
+            Ok(0) => self.end().map(|()| 0),
+            Ok(length) => Ok(length),
+            Err(error) => Err(self.failure(Closed(Some(error)).into())),
+        }
+    }
+
+    /// Waits for a line from the server; `None` is the end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::receive`], and when the line is longer than 4 KiB.
+    pub fn line(&mut self) -> Result<Option<String>> {
+        match read_line(&mut self.replies, LONGEST_REPLY) {
+            Ok(Some(line)) => Ok(Some(line)),
+            Ok(None) => self.end().map(|()| None),
+            Err(error) => match error.downcast::<io::Error>() {
+                Ok(error) => Err(self.failure(Closed(Some(error)).into())),
+                Err(error) => Err(error.context("the server did not send a reply")),
+            },
+        }
+    }
+
+    /// Waits for a line that is not an error; `None` is the end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::line`], and with the server's own words when the line begins with
+    /// `error:`.
+    pub fn reply(&mut self) -> Result<Option<String>> {
+        let line = self.line()?;
+        match line.as_deref().and_then(|line| line.strip_prefix("error:")) {
+            Some(reason) => Err(self.failure(anyhow!(printable(reason.trim_start())))),
+            None => Ok(line),
+        }
+    }
+
+    /// Waits for a line that is neither an error nor the end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::reply`], and when the server closes the connection.
+    pub fn answer(&mut self) -> Result<String> {
+        Ok(self.reply()?.ok_or(Closed(None))?)
+    }
+
+    /// What the end of the stream means: success, once everything was sent.
+    fn end(&self) -> Result<()> {
+        self.outcome().unwrap_or(Err(Closed(None).into()))
+    }
+
+    /// Why the conversation failed. An input that cannot be read comes first, for what the
+    /// server makes of a question that was cut follows from that.
+    fn failure(&self, reason: anyhow::Error) -> anyhow::Error {
+        match self.outcome() {
+            Some(Err(error)) if !error.is::<Closed>() => error,
+            _ => reason,
+        }
+    }
+
+    fn outcome(&self) -> Option<Result<()>> {
+        self.outcome.as_ref()?.try_recv().ok()
+    }
 }
 
-/// Whether a read or a write that failed may succeed yet: its timeout was over (which kind
-/// of error that is depends on the system), or a signal cut it, such as that which continues
-/// a stopped server.
-pub fn is_to_retry(error: &io::Error) -> bool {
-    use ErrorKind::{Interrupted, TimedOut, WouldBlock};
-    matches!(error.kind(), TimedOut | WouldBlock | Interrupted)
+/// The sending side of a [`Client`].
+#[derive(Debug)]
+pub struct Sender {
+    stream: TcpStream,
+    sent: Arc<AtomicU64>,
+}
+
+impl Sender {
+    /// Sends all of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// When the server has closed the connection.
+    pub fn send(&self, bytes: impl AsRef<[u8]>) -> Result<(), Closed> {
+        let bytes = bytes.as_ref();
+        self.sent.fetch_add(bytes.len() as u64, Ordering::SeqCst);
+        (&self.stream).write_all(bytes).map_err(|error| Closed(Some(error)))
+    }
+}
+
+/// The server closed the connection before the conversation was over, and the system's
+/// reason, if there is one.
+#[derive(Debug)]
+pub struct Closed(Option<io::Error>);
+
+impl fmt::Display for Closed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the server closed the connection")?;
+        match &self.0 {
+            Some(reason) => write!(formatter, ": {reason}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error for Closed {}
+
+/// The error of a client that waited for one thing and received `line`.
+pub fn unexpected(line: &str, expected: &str) -> anyhow::Error {
+    anyhow!("the server sent {}: expected {expected}", Preview(line.as_bytes()))
 }

@@ -10,8 +10,7 @@ use anyhow::{Result, ensure};
 /// # Errors
 ///
 /// When reading fails, when the line is longer, and, with [`io::ErrorKind::UnexpectedEof`],
-/// when the stream ends within the line: what came is not what was meant, for half of
-/// `1 10` is `1 1`.
+/// when the stream ends within the line: it may have been cut, and half of `1 10` is `1 1`.
 pub fn read_line(reader: &mut impl BufRead, limit: usize) -> Result<Option<String>> {
     let mut line = Vec::new();
     let with_end = limit as u64 + 2;
@@ -54,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_may_be_as_long_as_the_limit_whatever_its_end() {
+    fn a_line_may_be_as_long_as_the_limit_with_either_end() {
         let too_long = "error: a line of more than 4 bytes";
         assert_eq!(lines(b"four\nfour\r\n"), ["four", "four"]);
         assert_eq!(lines(b"fives\n"), [too_long]);
@@ -63,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_an_end_is_no_line() {
+    fn a_line_without_an_end_is_an_error() {
         assert_eq!(lines(b"one\n1 1"), ["one", "error: the stream ended within a line"]);
     }
 

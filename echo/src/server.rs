@@ -1,193 +1,228 @@
-//! Listening, accepting, seating: what a server does before it says a word.
+//! The server's side: listening, accepting, a thread per client.
 
-use std::any::Any;
+mod log;
+mod session;
+
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::thread::{self, Scope};
+use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
-use crate::{Client, Journal, flags};
+use crate::cli;
 
-/// Stack of a connection's thread, in bytes; only the pages that it touches are resident.
+pub use log::Log;
+pub use session::{Session, is_timeout};
+
+/// Stack of a client's thread, in bytes; only the pages that it touches are resident.
 const STACK: usize = 256 * 1024;
 
-/// Accepted connections that may wait for their thread.
-const HALL: usize = 1024;
-
-/// Dismissed clients that may be given time, at once, to read their last line.
-const LOBBY: usize = 100;
+/// Rejected clients that may have a lingering close at the same time.
+const REJECTIONS: usize = 100;
 
 /// The wait after a failed accept, which doubles while accepting goes on failing.
 const PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// The flags that bound what clients may take of a server.
+/// The arguments that limit what clients may take of a server.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Limits {
-    /// Clients served at once; one more is refused
-    #[arg(long, value_name = "N", default_value_t = 1000)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
-    pub max_clients: u32,
+    /// Serve at most N clients at once, and refuse the others
+    // A process has room for about 16000 threads: then Linux's limit on memory maps
+    // (`vm.max_map_count`) makes std abort.
+    #[arg(long, value_name = "N", default_value = "1000", allow_negative_numbers = true)]
+    #[arg(value_parser = |text: &str| cli::integer(text, 1..=10_000_usize))]
+    pub max_clients: usize,
 
-    /// Drop a client that keeps the server waiting for so long; 0 waits for ever
-    #[arg(long, value_name = "SECONDS", default_value = "600")]
-    #[arg(value_parser = flags::seconds, allow_negative_numbers = true)]
+    /// Drop a client after so long a wait; 0 waits for ever
+    #[arg(long, value_name = "SECONDS", default_value = "600", allow_negative_numbers = true)]
+    #[arg(value_parser = cli::seconds)]
     pub timeout: Duration,
 }
 
 /// A listening server.
 #[derive(Debug)]
 pub struct Server {
-    accepted: Receiver<(TcpStream, SocketAddr)>,
+    listener: TcpListener,
     limits: Limits,
-    journal: Journal,
+    /// Of a client's thread, in bytes.
+    stack: usize,
+    log: Log,
 }
 
 impl Server {
-    /// Listens on `addr` and opens the journal, whose first line tells the address.
+    /// Listens on `addr` and opens the log, whose first line tells the address.
     ///
     /// # Errors
     ///
-    /// When `addr` names no address of this machine, is taken, or is not permitted, and when
-    /// there are no threads to be had.
-    pub fn open(addr: &str, limits: Limits) -> Result<Self> {
-        let cannot = || format!("cannot listen on {addr}");
-        let listener = TcpListener::bind(addr).with_context(cannot)?;
-        let local = listener.local_addr().with_context(cannot)?;
-        let journal = Journal::open().context("cannot start a thread for the journal")?;
-        journal.log_milestone(format_args!("listening on {local}"));
-
-        let (hall, accepted) = mpsc::sync_channel(HALL);
-        let acceptor = thread::Builder::new().name("accept".to_owned());
-        let log = journal.clone();
-        acceptor
-            .spawn(move || accept(&listener, &hall, &log))
-            .context("cannot start a thread to accept clients")?;
-        Ok(Self { accepted, limits, journal })
+    /// When `addr` is not an address of this machine, is in use, or is not permitted, and
+    /// when the log's thread cannot be started.
+    pub fn bind(exercise: &str, addr: &str, limits: Limits) -> Result<Self> {
+        let listener = TcpListener::bind(addr).map_err(|error| cannot_listen(addr, &error))?;
+        let log = Log::open(io::stdout()).context("cannot start a thread for the log")?;
+        log.write(format_args!("{exercise} server listening on {}", listener.local_addr()?));
+        Ok(Self { listener, limits, stack: STACK, log })
     }
 
-    /// Has `converse` talk to each client on a thread of its own, for ever.
-    ///
-    /// A conversation that returns is journaled as disconnected, one that fails or panics
-    /// as lost; either way its seat is free again. The client is told why it failed, in a
-    /// last line `error: REASON`, unless it panicked or the connection itself failed.
-    pub fn run(self, converse: impl Fn(&Client) -> Result<()> + Sync) -> ! {
-        let Limits { max_clients, timeout } = self.limits;
-        let seats = Arc::new(());
-        let lobby = Arc::new(());
+    /// Accepts clients for ever, and has `converse` talk to each on a thread of its own.
+    pub fn run(self, converse: impl Fn(&Session) -> Result<()> + Send + Sync + 'static) -> ! {
+        let converse = Arc::new(converse);
+        let permits = Permits::new(self.limits.max_clients);
+        let rejections = Permits::new(REJECTIONS);
+        let mut number = 0;
+        loop {
+            let (stream, peer) = self.accept();
+            number += 1;
+            let session = Session::new(number, stream, self.limits.timeout, self.log.clone());
+            session.log(format_args!("connected from {peer}"));
 
-        thread::scope(|scope| {
-            for (number, (stream, peer)) in (1..).zip(self.accepted) {
-                let client = Arc::new(Client::new(number, stream, timeout, self.journal.clone()));
-                client.log_milestone(format_args!("connected from {peer}"));
-                let seated = match take(&seats, max_clients as usize) {
-                    None => Err(format!("server full ({max_clients} clients)")),
-                    Some(seat) => {
-                        let (client, converse, lobby) = (Arc::clone(&client), &converse, &lobby);
-                        spawn(scope, number, move || serve(&client, converse, seat, lobby))
-                            .map_err(|error| format!("no thread to be had: {error}"))
-                    }
-                };
-                if let Err(reason) = seated {
-                    client.say_last(&reason);
-                    client.log_milestone(format_args!("refused: {reason}"));
-                    if let Some(place) = take(&lobby, LOBBY) {
-                        // Without a thread for that either, the client is closed at once.
-                        let _ = spawn(scope, number, move || client.linger(place));
-                    }
-                }
+            let Some(permit) = permits.acquire() else {
+                let reason = format!("server full ({} clients)", self.limits.max_clients);
+                session.reject(&reason, rejections.acquire());
+                continue;
+            };
+            let (client, converse) = (Arc::clone(&session), Arc::clone(&converse));
+            let thread = thread::Builder::new()
+                .name(format!("client {number}"))
+                .stack_size(self.stack)
+                .spawn(move || client.serve(&*converse, permit));
+            if let Err(error) = thread {
+                session.reject(&format!("cannot start a thread: {error}"), None);
             }
-        });
-        unreachable!("the acceptor never ends");
+        }
     }
-}
 
-/// Accepts clients for ever, through all errors, and does nothing else: the kernel's queue
-/// of those who wait to be accepted is short.
-fn accept(listener: &TcpListener, hall: &SyncSender<(TcpStream, SocketAddr)>, journal: &Journal) {
-    let mut pause = PAUSE;
-    loop {
-        match listener.accept() {
-            Ok(accepted) => {
-                pause = PAUSE;
-                if hall.send(accepted).is_err() {
-                    return; // The server is gone.
+    /// Waits for the next client. An error does not stop the server: it waits a little, and
+    /// then longer, for what is missing, such as a file descriptor, to be free again.
+    fn accept(&self) -> (TcpStream, SocketAddr) {
+        let mut pause = PAUSE;
+        loop {
+            match self.listener.accept() {
+                Ok(accepted) => return accepted,
+                Err(error) => {
+                    self.log.write(format_args!("cannot accept: {error}"));
+                    thread::sleep(pause);
+                    pause = LONGEST_PAUSE.min(2 * pause);
                 }
-            }
-            Err(error) => {
-                journal.log_milestone(format_args!("cannot accept: {error}"));
-                // Out of file descriptors, say: to try again at once would keep a core busy.
-                thread::sleep(pause);
-                pause = LONGEST_PAUSE.min(2 * pause);
             }
         }
     }
 }
 
-/// Takes one of `limit` seats, or `None` when all are taken.
-///
-/// A seat is a clone of `seats`, so dropping it, in a panic too, gives it back.
-fn take(seats: &Arc<()>, limit: usize) -> Option<Arc<()>> {
-    (Arc::strong_count(seats) <= limit).then(|| Arc::clone(seats))
+/// Permits to be served, of which there are `limit`.
+struct Permits {
+    limit: usize,
+    acquired: Permit,
 }
 
-/// Starts the thread of client `number`.
-fn spawn<'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    number: u64,
-    work: impl FnOnce() + Send + 'scope,
-) -> io::Result<()> {
-    let thread = thread::Builder::new().name(format!("client {number}")).stack_size(STACK);
-    thread.spawn_scoped(scope, work).map(drop)
+/// Gives its place back when it is dropped, in a panic too.
+type Permit = Arc<()>;
+
+impl Permits {
+    fn new(limit: usize) -> Self {
+        Self { limit, acquired: Permit::default() }
+    }
+
+    fn acquire(&self) -> Option<Permit> {
+        (Arc::strong_count(&self.acquired) <= self.limit).then(|| Arc::clone(&self.acquired))
+    }
 }
 
-/// Has the conversation with one client, from its seat to its last line in the journal.
-fn serve(
-    client: &Client,
-    converse: impl Fn(&Client) -> Result<()>,
-    seat: Arc<()>,
-    lobby: &Arc<()>,
-) {
-    let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
-        client.prepare()?;
-        converse(client)
-    }));
-    let mut told = false;
-    let ending = match outcome {
-        Ok(Ok(())) => "disconnected".to_owned(),
-        Ok(Err(error)) => {
-            told = concerns_client(&error);
-            if told {
-                client.say_last(&format!("{error:#}"));
-            }
-            format!("lost: {error:#}")
-        }
-        Err(panic) => format!("lost: panicked: {}", panic_message(&*panic)),
+fn cannot_listen(addr: &str, error: &io::Error) -> anyhow::Error {
+    let hint = match error.kind() {
+        io::ErrorKind::AddrInUse => "stop the program that listens there, or choose another port",
+        _ => "choose an address of this machine",
     };
-    // Free before the journal says so, for whoever waits there for a seat.
-    drop(seat);
-    client.log_milestone(ending);
-    if told && let Some(place) = take(lobby, LOBBY) {
-        client.linger(place);
+    anyhow!("cannot listen on {addr}: {error}\n{hint} with --addr, such as --addr 127.0.0.1:0")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::sync::mpsc::{self, Receiver, Sender};
+
+    use super::*;
+
+    /// The longest wait for anything; only a failure takes so long.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// Sends on what is written to it.
+    struct Output(Sender<String>);
+
+    impl Write for Output {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.send(String::from_utf8_lossy(bytes).into_owned());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
     }
-}
 
-/// Whether an error is one of the conversation, such as a line that is cut off, and not of
-/// the connection.
-fn concerns_client(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<io::Error>()
-        .is_none_or(|error| error.kind() == io::ErrorKind::UnexpectedEof)
-}
+    /// Starts a server; returns where it listens, and its log.
+    fn start(
+        stack: usize,
+        converse: impl Fn(&Session) -> Result<()> + Send + Sync + 'static,
+    ) -> (SocketAddr, Receiver<String>) {
+        let (output, batches) = mpsc::channel();
+        let log = Log::open(Output(output)).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let limits = Limits { max_clients: 1, timeout: PATIENCE };
+        let server = Server { listener, limits, stack, log };
+        thread::spawn(move || server.run(converse));
+        (addr, batches)
+    }
 
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    match panic.downcast_ref::<String>() {
-        Some(message) => message,
-        None => panic.downcast_ref::<&str>().copied().unwrap_or("no message"),
+    /// Sends `bytes`, and returns all that the server says.
+    fn converse(addr: SocketAddr, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(addr).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(bytes).unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).unwrap();
+        said
+    }
+
+    /// Waits until the log contains `text`.
+    fn wait_for(log: &Receiver<String>, text: &str) {
+        let mut lines = String::new();
+        while !lines.contains(text) {
+            let batch = log.recv_timeout(PATIENCE);
+            lines += &batch.unwrap_or_else(|_| panic!("no {text:?} in the log: {lines}"));
+        }
+    }
+
+    #[test]
+    fn a_panic_in_one_conversation_is_its_error_and_gives_its_permit_back() {
+        let (addr, log) = start(STACK, |mut session| {
+            let mut byte = [0];
+            session.read_exact(&mut byte)?;
+            panic!("the byte was {}", byte[0])
+        });
+        for _ in 0..3 {
+            // The permit comes back when the lingering close has ended: soon, not at once.
+            let said = loop {
+                let said = converse(addr, b"*");
+                if !said.contains("server full") {
+                    break said;
+                }
+            };
+            assert_eq!(said, "error: panicked: the byte was 42\n");
+            wait_for(&log, ": lost: panicked: the byte was 42\n");
+        }
+    }
+
+    #[test]
+    fn without_a_thread_a_client_is_refused_and_the_next_one_accepted() {
+        let (addr, log) = start(1 << 47, |_| Ok(())); // No system has room for such a stack.
+        for number in 1..=3 {
+            let said = converse(addr, b"");
+            assert!(said.starts_with("error: cannot start a thread: "), "{said}");
+            wait_for(&log, &format!("client {number}: refused: cannot start a thread: "));
+        }
     }
 }

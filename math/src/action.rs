@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Error, Result, bail};
-use echo::Excerpt;
+use echo::preview::Preview;
 
 /// What can be asked of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub enum Action {
     Sum,
     /// `mean`, `average`, `moyenne`.
     Mean,
-    /// `stddev`, `écart-type`, `ecart-type`: of the population, that is divided by n.
+    /// `stddev`, `écart-type`, `ecart-type`: of the population, that is divided by n
     StandardDeviation,
     /// `min`.
     Min,
@@ -34,10 +34,7 @@ impl FromStr for Action {
             }
             "min" => Self::Min,
             "max" => Self::Max,
-            _ => bail!(
-                "no action {}: expected sum, mean, stddev, min or max",
-                Excerpt(name.as_bytes())
-            ),
+            _ => bail!("expected sum, mean, stddev, min or max, not {}", Preview(name.as_bytes())),
         })
     }
 }
@@ -80,6 +77,6 @@ mod tests {
     #[test]
     fn another_name_is_refused() {
         let error = "produit".parse::<Action>().unwrap_err().to_string();
-        assert_eq!(error, r#"no action "produit": expected sum, mean, stddev, min or max"#);
+        assert_eq!(error, r#"expected sum, mean, stddev, min or max, not "produit""#);
     }
 }

@@ -21,12 +21,12 @@
 //! ```
 //!
 //! Numbers are finite decimal `f64`s: `-3`, `2.5`, `1e-7`. An answer is the shortest
-//! decimal that reads back as the same `f64`. The list of numbers is kept nowhere, so it
-//! may be of any length; [`Statistics`] folds it in constant memory.
+//! decimal that reads back as the same `f64`. The numbers are not stored, so there may be
+//! any amount of them; [`Statistics`] takes them one by one in constant memory.
 //!
-//! The exercise asks for no error handling in the conversation, so there is none but `?`:
-//! the first error ends that conversation, alone, and the ground floor turns it into the
-//! line `error: REASON` before it closes.
+//! The exercise asks for no error handling in the conversation, so there is none but `?`.
+//! The first error ends that conversation alone, and one place, in
+//! [`echo::server`], turns it into the line `error: REASON` before it closes.
 
 mod action;
 mod number;

@@ -1,22 +1,22 @@
 //! Numbers as they are written.
 
 use anyhow::{Result, bail};
-use echo::Excerpt;
+use echo::preview::Preview;
 
 /// Reads a finite decimal number.
 ///
 /// # Errors
 ///
-/// When `token` is no decimal number, or one beyond ±1.8 × 10³⁰⁸.
+/// When `token` is not a decimal number, or one beyond ±1.8 × 10³⁰⁸.
 pub fn parse_number(token: &str) -> Result<f64> {
-    let excerpt = Excerpt(token.as_bytes());
+    let preview = Preview(token.as_bytes());
     match token.parse::<f64>() {
         Ok(number) if number.is_finite() => Ok(number),
-        // What `f64` reads as infinite is too great, or one of the words for it.
+        // What `f64` reads as infinite is too great, or a word for it.
         Ok(_) if token.contains(|character: char| character.is_ascii_digit()) => {
-            bail!("{excerpt} is outside the range of a 64-bit float")
+            bail!("outside the range of a 64-bit float: {preview}")
         }
-        _ => bail!("{excerpt} is not a number: expected a decimal, such as -2.5 or 1e-7"),
+        _ => bail!("expected a number, such as -2.5 or 1e-7, not {preview}"),
     }
 }
 
@@ -46,16 +46,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_finite_decimal_is_refused() {
+    fn what_is_not_a_finite_decimal_is_refused() {
         let refusal = |token| parse_number(token).unwrap_err().to_string();
         for token in
             ["nan", "-NaN", "inf", "-Infinity", "1,5", "0x10", "==", "1_000", "", "-", "1e"]
         {
-            let expected = "is not a number: expected a decimal, such as -2.5 or 1e-7";
-            assert_eq!(refusal(token), format!("{token:?} {expected}"));
+            let expected = "expected a number, such as -2.5 or 1e-7, not";
+            assert_eq!(refusal(token), format!("{expected} {token:?}"));
         }
         for token in ["1e400", "-1e309"] {
-            assert_eq!(refusal(token), format!("{token:?} is outside the range of a 64-bit float"));
+            assert_eq!(refusal(token), format!("outside the range of a 64-bit float: {token:?}"));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use anyhow::{Result, ensure};
-use echo::Excerpt;
+use echo::preview::Preview;
 
 /// The longest token, in bytes.
 const LONGEST: usize = 4096;
@@ -15,15 +15,15 @@ const CAPACITY: usize = 16 * 1024;
 ///
 /// How the bytes arrived makes no difference: a token that is cut in two by a packet's end
 /// is whole again here, and many that came in one packet are taken one by one. One exception
-/// serves whoever sends no line end: `=` as the last that came is a token at once. What is
-/// not UTF-8 becomes `�`.
+/// serves those who send no line end: a `=` that came last is a token at once. What is not
+/// UTF-8 becomes `�`.
 #[derive(Debug)]
 pub struct Tokens<R> {
     input: R,
-    /// Whole tokens and the space between them; what stands before `start` is taken.
+    /// Whole tokens and the space between them; those before `start` are taken.
     text: String,
     start: usize,
-    /// A token whose end is not yet read: `buffer[..end]`.
+    /// A token whose end has not been read yet: `buffer[..end]`.
     buffer: [u8; CAPACITY],
     end: usize,
 }
@@ -52,8 +52,8 @@ impl<R: Read> Tokens<R> {
             }
         }
         let unread = &self.text[self.start..];
-        let length = find_space(unread.as_bytes());
-        let token = &unread[..length.unwrap_or(unread.len())];
+        let space = unread.bytes().position(|byte| byte.is_ascii_whitespace());
+        let token = &unread[..space.unwrap_or(unread.len())];
         self.start += token.len();
         check_length(token.as_bytes())?;
         Ok(Some(token))
@@ -70,8 +70,8 @@ impl<R: Read> Tokens<R> {
             let length = self.input.read(&mut self.buffer[self.end..])?;
             let read = &self.buffer[..self.end + length];
             let last = read.iter().rposition(u8::is_ascii_whitespace).map_or(0, |space| space + 1);
-            // What follows the last space may go on, unless the stream has ended; but no
-            // token that means anything begins with `=` and goes on.
+            // What follows the last space may go on, unless the stream has ended or it is `=`,
+            // for no token that means anything begins with `=` and goes on.
             let whole = if length == 0 || read[last..] == *b"=" { read.len() } else { last };
             self.text.clear();
             match str::from_utf8(&read[..whole]) {
@@ -88,27 +88,8 @@ impl<R: Read> Tokens<R> {
     }
 }
 
-/// The place of the first white space, found eight bytes at a time: this is where most of
-/// the time goes.
-fn find_space(bytes: &[u8]) -> Option<usize> {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let mut start = 0;
-    for word in bytes.as_chunks().0 {
-        let word = u64::from_le_bytes(*word);
-        // The high bit of the first byte that is less than `!`, and of none before it.
-        let below = word.wrapping_sub(EACH * u64::from(b'!')) & !word & (EACH * 0x80);
-        if below != 0 {
-            start += below.trailing_zeros() as usize / 8;
-            break;
-        }
-        start += 8;
-    }
-    let space = bytes[start..].iter().position(u8::is_ascii_whitespace)?;
-    Some(start + space)
-}
-
 fn check_length(token: &[u8]) -> Result<()> {
-    ensure!(token.len() <= LONGEST, "{} is longer than {LONGEST} bytes", Excerpt(token));
+    ensure!(token.len() <= LONGEST, "a token of more than {LONGEST} bytes: {}", Preview(token));
     Ok(())
 }
 
@@ -185,8 +166,8 @@ mod tests {
         assert_eq!(tokens(longest.as_bytes()), [longest.as_str()]);
         for length in [LONGEST + 1, CAPACITY, 2 * CAPACITY] {
             let found = tokens("9".repeat(length).as_bytes());
-            assert!(found[0].starts_with("error: \"999"), "{found:?}");
-            assert!(found[0].ends_with("\"… is longer than 4096 bytes"), "{found:?}");
+            let error = "error: a token of more than 4096 bytes: \"999";
+            assert!(found[0].starts_with(error), "{found:?}");
         }
     }
 

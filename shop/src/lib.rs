@@ -37,32 +37,25 @@
 //! the quantity is never negative. With `--no-lock` the check and the change still happen,
 //! but others may come between them, and the quantity can go below zero.
 //!
-//! Which of those who wait is next, [`RwLock`] leaves to the system. On Linux, std lets a
-//! waiting writer go before readers that come later: a list that arrives while an order
-//! waits, waits too, although others are being read.
+//! Who is next, [`RwLock`](std::sync::RwLock) leaves to the system. On Linux and Windows,
+//! std lets a waiting writer go before readers that come later: a list that arrives while
+//! an order waits, waits too, although others are being read.
+
+mod stock;
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{LazyLock, RwLock};
 
 use anyhow::{Context, Error, Result, ensure};
+use echo::preview::Preview;
+
+pub use stock::{Guard, ReadGuard, WriteGuard, read_lock, write_lock};
 
 /// Where the server listens unless `--addr` says otherwise.
 pub const ADDR: &str = "127.0.0.1:7004";
 
 /// The longest line that the server takes, in bytes.
 pub const LONGEST_ORDER: usize = 1024;
-
-/// Everything there is to sell.
-pub static STOCK: LazyLock<RwLock<Vec<Product>>> = LazyLock::new(|| {
-    let product = |id, quantity, name: &str| Product { id, quantity, name: name.to_owned() };
-    RwLock::new(vec![
-        product(1, 10, "Keyboard"),
-        product(2, 25, "Mouse"),
-        product(3, 3, "Écran 4K"),
-        product(4, 1, "Crème brûlée torch"),
-    ])
-});
 
 /// A product, of which `quantity` are in stock.
 ///
@@ -96,7 +89,9 @@ impl FromStr for Product {
                 name: name.to_owned(),
             })
         };
-        parse().with_context(|| format!("expected ID<TAB>QUANTITY<TAB>NAME, not {line:?}"))
+        parse().with_context(|| {
+            format!("expected ID<TAB>QUANTITY<TAB>NAME, not {}", Preview(line.as_bytes()))
+        })
     }
 }
 
@@ -118,7 +113,7 @@ impl FromStr for Order {
             let (id, quantity) = line.trim().split_once(char::is_whitespace)?;
             Some(Self { id: id.parse().ok()?, quantity: quantity.trim().parse().ok()? })
         };
-        let order = parse().context("expected ID QUANTITY")?;
+        let order = parse().context("expected ID QUANTITY, such as 1 3")?;
         ensure!(order.quantity >= 1, "the quantity must be at least 1");
         Ok(order)
     }
@@ -130,9 +125,12 @@ impl Order {
     /// # Errors
     ///
     /// When there is no such product, or not enough of it.
-    pub fn check(self, stock: &[Product]) -> Result<()> {
+    pub fn check(self, stock: &WriteGuard) -> Result<()> {
         let Product { name, quantity, .. } = &stock[self.position(stock)?];
-        ensure!(*quantity >= self.quantity, "not enough in stock: {quantity} x {name} left");
+        let is_enough = *quantity >= self.quantity;
+        let enough = if is_enough { "enough" } else { "not enough" };
+        stock.log(format_args!("checked: {quantity} x {name}, {enough} for {}", self.quantity));
+        ensure!(is_enough, "not enough in stock: {quantity} x {name} left");
         Ok(())
     }
 
@@ -141,10 +139,13 @@ impl Order {
     /// # Errors
     ///
     /// When there is no such product.
-    pub fn carry_out(self, stock: &mut [Product]) -> Result<String> {
-        let product = &mut stock[self.position(stock)?];
-        product.quantity -= self.quantity;
-        Ok(format!("confirmed: {} x {}, {} left", self.quantity, product.name, product.quantity))
+    pub fn apply(self, stock: &mut WriteGuard) -> Result<String> {
+        let position = self.position(stock)?;
+        let before = stock[position].quantity;
+        stock[position].quantity -= self.quantity;
+        let Product { name, quantity: left, .. } = &stock[position];
+        stock.log(format_args!("changed: {name} {before} -> {left}"));
+        Ok(format!("confirmed: {} x {name}, {left} left", self.quantity))
     }
 
     fn position(self, stock: &[Product]) -> Result<usize> {
@@ -166,10 +167,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_order_is_refused() {
+    fn what_is_not_an_order_is_refused() {
         let refusal = |line: &str| line.parse::<Order>().unwrap_err().to_string();
         for line in ["", "1", "1 2 3", "one 2", "1 2.5", "-1 2", "1 99999999999999999999"] {
-            assert_eq!(refusal(line), "expected ID QUANTITY", "{line:?}");
+            assert_eq!(refusal(line), "expected ID QUANTITY, such as 1 3", "{line:?}");
         }
         for line in ["1 0", "1 -2"] {
             assert_eq!(refusal(line), "the quantity must be at least 1", "{line:?}");
@@ -178,9 +179,8 @@ mod tests {
 
     #[test]
     fn a_product_reads_back_as_it_is_shown() {
-        for product in STOCK.read().unwrap().iter() {
-            assert_eq!(product.to_string().parse::<Product>().unwrap(), *product);
-        }
+        let product = Product { id: 3, name: "Écran 4K".to_owned(), quantity: -2 };
+        assert_eq!(product.to_string().parse::<Product>().unwrap(), product);
         for line in ["", "1", "1\t2", "1 2 Mouse", "one\t2\tMouse"] {
             assert!(line.parse::<Product>().is_err(), "{line:?}");
         }

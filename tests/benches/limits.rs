@@ -17,6 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use echo::cli;
 use rand::RngExt;
 use tests::program;
 
@@ -30,9 +31,9 @@ fn main() -> ExitCode {
     let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
     let filter = args.next().unwrap_or_default();
     if filter == BAREST {
-        return echo::exit(barest_echo_loop());
+        return cli::run("tests", "bench", barest_echo_loop);
     }
-    echo::exit(run(&filter))
+    cli::run("tests", "bench", || run(&filter))
 }
 
 fn run(filter: &str) -> Result<()> {
@@ -51,7 +52,7 @@ fn run(filter: &str) -> Result<()> {
     ];
     let mut failed = 0;
     for (name, measure) in benchmarks.into_iter().filter(|(name, _)| name.contains(filter)) {
-        echo::notice(format_args!("{name} ...\n"));
+        cli::notice(format_args!("{name} ...\n"));
         for row in measure().with_context(|| name.to_owned())? {
             failed += usize::from(!row.holds);
             let holds = if row.holds { "yes" } else { "no" }.to_owned();
@@ -59,8 +60,8 @@ fn run(filter: &str) -> Result<()> {
             table.push([figure, row.ours, row.limit, row.ratio, row.asked, holds]);
         }
     }
-    echo::print(table.iter().map(|row| format!("| {} |\n", row.join(" | "))).collect::<String>())?;
-    ensure!(failed == 0, "rows that do not hold: {failed}");
+    cli::print(table.iter().map(|row| format!("| {} |\n", row.join(" | "))).collect::<String>())?;
+    ensure!(failed == 0, "rows that do not hold: {failed} (a busy machine does that: try again)");
     Ok(())
 }
 
@@ -132,7 +133,7 @@ fn alternate(
     Ok((median(all_ours), median(all_limits)))
 }
 
-/// A server in a process of its own, with its journal in a file.
+/// A server in a process of its own, with its log in a file.
 struct Server {
     child: Child,
     addr: SocketAddr,
@@ -140,12 +141,12 @@ struct Server {
 
 impl Server {
     fn start(command: &mut Command, name: &str) -> Result<Self> {
-        let path = format!("{}/{name}.journal", env!("CARGO_TARGET_TMPDIR"));
+        let path = format!("{}/{name}.log", env!("CARGO_TARGET_TMPDIR"));
         let child = command.stdout(File::create(&path)?).stdin(Stdio::null()).spawn()?;
         let end = Instant::now() + tests::PATIENCE;
         loop {
-            let journal = fs::read_to_string(&path)?;
-            if let Some((first, _)) = journal.split_once('\n') {
+            let log = fs::read_to_string(&path)?;
+            if let Some((first, _)) = log.split_once('\n') {
                 let addr = first.rsplit(' ').next().unwrap_or_default();
                 return Ok(Self { child, addr: addr.parse()? });
             }
@@ -189,7 +190,7 @@ impl Drop for Server {
 /// The barest correct echo server: one thread per connection, read, write, nothing else.
 fn barest_echo_loop() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
-    echo::print(format!("listening on {}\n", listener.local_addr()?))?;
+    cli::print(format!("listening on {}\n", listener.local_addr()?))?;
     loop {
         let (mut stream, _) = listener.accept()?;
         stream.set_nodelay(true)?;
@@ -241,7 +242,8 @@ fn round_trips(clients: usize) -> Result<Vec<Row>> {
     };
     let (ours, barest) = (Server::ours(program!("echo-server"), &[])?, Server::barest()?);
     let (ours, limit) = alternate(|| time(&ours), || time(&barest))?;
-    Ok(vec![Row::at_most(1.15, ours, limit)])
+    let asked = if clients == 1 { 1.15 } else { 1.25 };
+    Ok(vec![Row::at_most(asked, ours, limit)])
 }
 
 fn streaming() -> Result<Vec<Row>> {
@@ -275,7 +277,7 @@ fn streaming() -> Result<Vec<Row>> {
     };
     let (ours, barest) = (Server::ours(program!("echo-server"), &[])?, Server::barest()?);
     let (ours, limit) = alternate(|| time(&ours), || time(&barest))?;
-    Ok(vec![Row::at_least(0.85, ours, limit, bytes as f64 / 1e6, "MB/s")])
+    Ok(vec![Row::at_least(0.9, ours, limit, bytes as f64 / 1e6, "MB/s")])
 }
 
 fn thousand_streams() -> Result<Vec<Row>> {
@@ -389,7 +391,7 @@ fn buyers(delay: &str) -> Result<(Server, Vec<BufReader<TcpStream>>, f64)> {
 
 fn twenty_lists() -> Result<Vec<Row>> {
     let (_server, _buyers, elapsed) = buyers("1")?;
-    Ok(vec![Row::at_most(1.1, elapsed, 1.0)])
+    Ok(vec![Row::at_most(1.05, elapsed, 1.0)])
 }
 
 fn twenty_orders() -> Result<Vec<Row>> {
@@ -403,5 +405,5 @@ fn twenty_orders() -> Result<Vec<Row>> {
         buyer.read_line(&mut answer)?;
         ensure!(answer.starts_with("confirmed: "), "{answer}");
     }
-    Ok(vec![Row::at_most(1.05, began.elapsed().as_secs_f64(), 0.1 * BUYERS as f64)])
+    Ok(vec![Row::at_most(1.02, began.elapsed().as_secs_f64(), 0.1 * BUYERS as f64)])
 }

@@ -1,5 +1,5 @@
-//! Starts the real programs and waits for what they do, but never for longer than
-//! [`PATIENCE`], and leaves nothing running.
+//! Starts the real programs and waits for what they do, for at most [`PATIENCE`], and leaves
+//! nothing running.
 
 #![expect(
     clippy::missing_panics_doc,
@@ -10,7 +10,7 @@
 use std::fmt::Debug;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::mem;
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -127,7 +127,7 @@ pub struct Program {
     stdin: Option<ChildStdin>,
     /// What it prints.
     pub stdout: Lines,
-    /// What it says besides.
+    /// What it prints on standard error.
     pub stderr: Lines,
 }
 
@@ -181,7 +181,7 @@ impl Program {
         self.stdin = None;
     }
 
-    /// Sends it a signal: `STOP`, `CONT`, `KILL`.
+    /// Sends it a signal, `STOP` or `CONT`; on Unix alone.
     #[track_caller]
     pub fn signal(&self, signal: &str) {
         let script = format!("kill -{signal} {}", self.id());
@@ -229,6 +229,14 @@ pub struct Outcome {
     pub stderr: String,
 }
 
+/// The program at `path` after the shell command `limit`, such as `ulimit -n 40`; on Unix
+/// alone.
+pub fn limited(limit: &str, path: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{limit}; exec \"$0\" \"$@\""), path]);
+    command
+}
+
 /// Runs a program, with `input` as its standard input, to its end.
 #[track_caller]
 pub fn run(path: &str, args: &[&str], input: &str) -> Outcome {
@@ -238,10 +246,10 @@ pub fn run(path: &str, args: &[&str], input: &str) -> Outcome {
     program.finish()
 }
 
-/// A server of ours, on a port of its own.
+/// One of the four servers, on a port of its own.
 #[derive(Debug)]
 pub struct Server {
-    /// Its process; the journal is its `stdout`.
+    /// Its process, whose `stdout` is the log.
     pub program: Program,
     /// Where it listens.
     pub addr: String,
@@ -254,15 +262,9 @@ impl Server {
         Self::spawn(Command::new(path).args(flags))
     }
 
-    /// Starts the server at `path` after the shell command `limit`, such as `ulimit -n 40`.
+    /// Starts a server with `command`.
     #[track_caller]
-    pub fn start_limited(limit: &str, path: &str, flags: &[&str]) -> Self {
-        let script = format!("{limit}; exec \"$0\" \"$@\"");
-        Self::spawn(Command::new("sh").args(["-c", &script, path]).args(flags))
-    }
-
-    #[track_caller]
-    fn spawn(command: &mut Command) -> Self {
+    pub fn spawn(command: &mut Command) -> Self {
         let program = Program::spawn(command.args(["--addr", "127.0.0.1:0"]));
         let first = program.stdout.wait("listening on ");
         let (_, addr) = first.split_once("listening on ").expect("it was waited for");
@@ -270,8 +272,8 @@ impl Server {
         Self { program, addr }
     }
 
-    /// The lines of its journal.
-    pub fn journal(&self) -> &Lines {
+    /// The lines of its log.
+    pub fn log(&self) -> &Lines {
         &self.program.stdout
     }
 
@@ -287,13 +289,18 @@ impl Server {
         Program::start(path, &[&["--addr", &self.addr], args].concat())
     }
 
-    /// Runs the client at `path` to its end.
+    /// Runs the client at `path` to its end. Its first line on standard error, which says that
+    /// it is connected, is checked and left out.
     #[track_caller]
     pub fn run(&self, path: &str, args: &[&str], input: &str) -> Outcome {
-        run(path, &[&["--addr", &self.addr], args].concat(), input)
+        let outcome = run(path, &[&["--addr", &self.addr], args].concat(), input);
+        let (first, rest) = outcome.stderr.split_once('\n').unwrap_or((&outcome.stderr, ""));
+        let connected = format!("connected to {} as 127.0.0.1:", self.addr);
+        assert!(first.starts_with(&connected), "{outcome:?}");
+        Outcome { stderr: rest.to_owned(), ..outcome }
     }
 
-    /// A number out of `/proc/PID/status`, such as `Threads`, or `VmRSS` in KiB.
+    /// A number from `/proc/PID/status`, such as `Threads`, or `VmRSS` in KiB; on Linux alone.
     #[track_caller]
     pub fn status(&self, field: &str) -> u64 {
         let path = format!("/proc/{}/status", self.program.id());
@@ -302,7 +309,7 @@ impl Server {
         line.split_whitespace().nth(1).and_then(|word| word.parse().ok()).expect("a number")
     }
 
-    /// How many file descriptors it has open.
+    /// How many file descriptors it has open; on Linux alone.
     #[track_caller]
     pub fn descriptors(&self) -> usize {
         let path = format!("/proc/{}/fd", self.program.id());
@@ -369,6 +376,22 @@ impl Peer {
         self.stream.read_to_string(&mut rest).expect("the server ends the stream");
         rest
     }
+}
+
+/// Starts a server that accepts one client, waits for `question`, says `answer`, and then
+/// leaves the connection as it is; returns its address.
+#[track_caller]
+pub fn serve(question: &str, answer: impl Into<Vec<u8>>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there are ports");
+    let addr = listener.local_addr().expect("it listens").to_string();
+    let (mut question, answer) = (vec![0; question.len()], answer.into());
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a client connects");
+        stream.read_exact(&mut question).expect("the client asks");
+        let _ = stream.write_all(&answer); // The client may leave before the end.
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    addr
 }
 
 /// Waits until `done` is true.

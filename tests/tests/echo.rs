@@ -1,14 +1,12 @@
-//! `echo`: every byte comes back, and the journal and the errors say what happens.
+//! `echo`: every byte comes back, and the log and the errors say what happens.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
-use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::fs::{self, File};
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::Command;
 use std::thread;
 
-use tests::{PATIENCE, Program, Server, program, run};
+use tests::{PATIENCE, Program, Server, program, run, serve};
 
 const SERVER: &str = program!("echo-server");
 const CLIENT: &str = program!("echo-client");
@@ -67,28 +65,28 @@ fn after_a_half_close_everything_comes_back_then_the_end() {
 }
 
 #[test]
-fn the_journal_tells_opening_connection_message_and_disconnection() {
+fn the_log_tells_opening_connection_message_and_disconnection() {
     let server = Server::start(SERVER, &[]);
     let mut peer = server.connect();
     let from = peer.stream().local_addr().unwrap();
     peer.send("bonjour\n");
     assert_eq!(peer.line(), "bonjour");
-    server.journal().wait("received");
+    server.log().wait("received");
     drop(peer);
-    server.journal().wait("disconnected");
+    server.log().wait("disconnected");
 
-    let journal = server.journal().so_far();
-    let events: Vec<_> = journal.iter().map(|line| line.split_once("] ").unwrap().1).collect();
+    let log = server.log().so_far();
+    let events: Vec<_> = log.iter().map(|line| line.split_once("] ").unwrap().1).collect();
     assert_eq!(
         events,
         [
-            &format!("listening on {}", server.addr),
+            &format!("echo server listening on {}", server.addr),
             &format!("client 1: connected from {from}"),
-            r#"client 1: received 8 bytes: "bonjour""#,
+            r#"client 1: received 8 bytes: "bonjour\n""#,
             "client 1: disconnected",
         ]
     );
-    for line in journal {
+    for line in log {
         let seconds = line.strip_prefix('[').unwrap().split_once(']').unwrap().0;
         assert_eq!((seconds.len(), seconds.find('.')), (9, Some(5)), "{line}");
         assert!(seconds.trim().parse::<f64>().unwrap() < PATIENCE.as_secs_f64(), "{line}");
@@ -96,10 +94,10 @@ fn the_journal_tells_opening_connection_message_and_disconnection() {
 }
 
 #[test]
-fn the_journal_shows_a_message_escaped_and_cut() {
+fn the_log_shows_a_message_escaped_and_cut() {
     let server = Server::start(SERVER, &[]);
     server.connect().send(format!("\x1b[2J{}\n", "x".repeat(100)));
-    let line = server.journal().wait("received");
+    let line = server.log().wait("received");
     let shown = format!("received 105 bytes: \"\\u{{1b}}[2J{}\"…", "x".repeat(76));
     assert!(line.ends_with(&shown), "{line}");
 }
@@ -111,24 +109,24 @@ fn quiet_leaves_out_messages_and_nothing_else() {
     peer.send("bonjour\n");
     peer.line();
     drop(peer);
-    server.journal().wait("client 1: disconnected");
-    assert_eq!(server.journal().with("client 1: connected").len(), 1);
-    assert_eq!(server.journal().with("received"), [""; 0]);
+    server.log().wait("client 1: disconnected");
+    assert_eq!(server.log().with("client 1: connected").len(), 1);
+    assert_eq!(server.log().with("received"), [""; 0]);
 }
 
 #[test]
 fn clients_keep_their_numbers() {
     let server = Server::start(SERVER, &[]);
     let one = server.connect();
-    server.journal().wait("client 1: connected");
+    server.log().wait("client 1: connected");
     let two = server.connect();
-    server.journal().wait("client 2: connected");
+    server.log().wait("client 2: connected");
     drop(one);
-    server.journal().wait("client 1: disconnected");
+    server.log().wait("client 1: disconnected");
     two.send("still here");
-    server.journal().wait(r#"client 2: received 10 bytes: "still here""#);
+    server.log().wait(r#"client 2: received 10 bytes: "still here""#);
     let _three = server.connect();
-    server.journal().wait("client 3: connected");
+    server.log().wait("client 3: connected");
 }
 
 #[test]
@@ -172,7 +170,15 @@ fn what_is_typed_comes_back_before_the_input_ends() {
 /// A parent that polls its two ends of the client in one thread, as Python's
 /// `subprocess.run` does, must never be blocked in one of them.
 #[test]
+#[cfg(target_os = "linux")] // It opens pipes through `/proc`.
 fn a_parent_may_feed_and_read_the_client_from_one_thread() {
+    use std::fs::OpenOptions;
+    use std::io::{ErrorKind, Read};
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::OpenOptionsExt;
+    use std::process::Stdio;
+    use std::sync::mpsc;
+
     /// The same pipe, opened once more, without blocking.
     fn without_blocking(pipe: &impl AsRawFd, options: &mut OpenOptions) -> File {
         const O_NONBLOCK: i32 = 0o4000;
@@ -219,17 +225,22 @@ fn a_parent_may_feed_and_read_the_client_from_one_thread() {
 }
 
 #[test]
-fn a_port_in_use_is_one_clear_line() {
+fn a_port_in_use_is_an_error_that_says_what_to_do() {
     let server = Server::start(SERVER, &[]);
+    let reason = TcpListener::bind(&server.addr).unwrap_err();
     let outcome = run(SERVER, &["--addr", &server.addr], "");
-    assert_eq!(outcome.status, Some(1));
-    assert_eq!(outcome.stdout, "");
-    let reason = "Address already in use (os error 98)";
-    assert_eq!(outcome.stderr, format!("error: cannot listen on {}: {reason}", server.addr));
+    assert_eq!((outcome.status, outcome.stdout.as_str()), (Some(1), ""));
+    let expected = format!(
+        "error: cannot listen on {}: {reason}\n\
+         stop the program that listens there, or choose another port with --addr, \
+         such as --addr 127.0.0.1:0",
+        server.addr
+    );
+    assert_eq!(outcome.stderr, expected);
 }
 
 #[test]
-fn an_address_that_is_none_is_refused_by_its_flag() {
+fn an_address_that_is_wrong_is_refused_by_its_argument() {
     for program in [SERVER, CLIENT] {
         for addr in ["", "7001", ":7001", "localhost", "localhost:", "localhost:99999", "::1:7001"]
         {
@@ -258,6 +269,17 @@ fn a_server_that_dies_ends_the_client_at_once() {
     client.stdout.wait("bonjour");
     drop(server);
     let outcome = client.end();
-    assert_eq!(outcome.stderr, "error: the server closed the connection");
+    assert!(outcome.stderr.contains("\nerror: the server closed the connection"), "{outcome:?}");
     assert_eq!(outcome.status, Some(1));
+}
+
+#[test]
+fn an_echo_that_is_shorter_or_longer_than_what_was_sent_is_an_error() {
+    for said in ["bonj", "bonjour\nbonjour\n"] {
+        let addr = serve("bonjour\n", said);
+        let outcome = run(CLIENT, &["--addr", &addr, "bonjour"], "");
+        let error = format!("\nerror: 8 bytes were sent, but {} came back", said.len());
+        assert!(outcome.stderr.ends_with(&error), "{outcome:?}");
+        assert_eq!((outcome.status, outcome.stdout.as_str()), (Some(1), said.trim_end()));
+    }
 }

@@ -4,12 +4,13 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::{ChildStdout, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tests::{Lines, Peer, Program, Server, program, wait_until};
+use echo::cli;
+use tests::{Lines, Peer, Program, Server, limited, program, serve, wait_until};
 
 /// One of the four, and what is to be known of it here.
 struct Exercise {
@@ -100,15 +101,15 @@ impl Exercise {
     }
 }
 
-/// Whether an event is the last that is journaled of a client.
+/// Whether an event is the last that is logged of a client.
 fn is_last(event: &str) -> bool {
     event == "disconnected" || event.starts_with("lost: ") || event.starts_with("refused: ")
 }
 
-/// How many last lines there are in the journal.
+/// How many last lines there are in the log.
 fn last_lines(server: &Server) -> usize {
-    let journal = server.journal().so_far();
-    let events = journal.iter().filter_map(|line| line.split_once("client ")?.1.split_once(": "));
+    let log = server.log().so_far();
+    let events = log.iter().filter_map(|line| line.split_once("client ")?.1.split_once(": "));
     events.filter(|(_, event)| is_last(event)).count()
 }
 
@@ -123,16 +124,20 @@ fn over_its_limit_a_server_says_that_it_is_full() {
             refused.send(sent);
             assert_eq!(refused.rest(), "error: server full (2 clients)\n", "{}", exercise.name);
         }
-        server.journal().wait("client 5: refused: server full (2 clients)");
+        server.log().wait("client 5: refused: server full (2 clients)");
         let outcome = server.run(exercise.client, &[], "");
-        let error = outcome.stderr.lines().last().unwrap_or_default();
-        assert_eq!(error, "error: server full (2 clients)", "{}: {outcome:?}", exercise.name);
-        assert_eq!((outcome.status, outcome.stdout.as_str()), (Some(1), ""), "{}", exercise.name);
+        let said = if exercise.name == "echo" { &outcome.stdout } else { &outcome.stderr };
+        let last = said.lines().last();
+        assert_eq!(last, Some("error: server full (2 clients)"), "{}", exercise.name);
+        assert_eq!(outcome.status, Some(1), "{}: {outcome:?}", exercise.name);
 
         drop(one);
-        wait_until("client 1 is gone", || last_lines(&server) == 5);
-        let mut seated = exercise.connect(&server);
-        (exercise.ask)(&mut seated);
+        // Its permit is given back just after its last line is logged.
+        wait_until("a new client is served", || {
+            let mut next = server.connect();
+            next.send(exercise.question);
+            !next.line().starts_with("error: server full")
+        });
         (exercise.ask)(&mut two);
     }
 }
@@ -149,13 +154,13 @@ fn processor_seconds(server: &Server) -> f64 {
 #[test]
 fn out_of_descriptors_a_server_serves_those_inside_and_recovers() {
     fn try_out(exercise: &Exercise) {
-        let server = Server::start_limited("ulimit -n 40", exercise.server, exercise.flags);
+        let server = Server::spawn(limited("ulimit -n 40", exercise.server).args(exercise.flags));
         let mut inside: Vec<_> = (0..20).map(|_| exercise.connect(&server)).collect();
         let waiting: Vec<_> = (0..40).map(|_| server.connect()).collect();
         let error = "cannot accept: Too many open files (os error 24)";
-        server.journal().wait(error);
+        server.log().wait(error);
         let (began, before) = (Instant::now(), processor_seconds(&server));
-        server.journal().wait_for_count(error, 8);
+        server.log().wait_for_count(error, 8);
         for peer in &mut inside {
             (exercise.ask)(peer);
         }
@@ -176,47 +181,13 @@ fn out_of_descriptors_a_server_serves_those_inside_and_recovers() {
 }
 
 #[test]
-fn without_a_thread_a_client_is_refused_and_the_server_lives_on() {
-    // A limit of threads does not bind root, who can become somebody whom it binds, and who
-    // needs a place to reach the program.
-    let somebody = ["--reuid", "54321", "--clear-groups", "prlimit", "--nproc=12"];
-    for exercise in ALL {
-        let name = format!("{}-server-{}", exercise.name, std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::copy(exercise.server, &path).expect("there is room for it");
-        let command =
-            [&somebody[..], &[path.to_str().expect("it is text")][..], exercise.flags].concat();
-        let help = Command::new("setpriv").args(&command).arg("--help").output();
-        let can_be_limited = help.is_ok_and(|output| output.status.success());
-        let server = can_be_limited.then(|| Server::start("setpriv", &command));
-        fs::remove_file(path).expect("it is ours");
-        let Some(server) = server else {
-            echo::notice("skipped: needs root, setpriv and prlimit\n");
-            return;
-        };
-
-        let mut peers: Vec<_> = (0..20).map(|_| server.connect()).collect();
-        let reason = "no thread to be had: Resource temporarily unavailable (os error 11)";
-        server.journal().wait(&format!("client 20: refused: {reason}"));
-        let mut refused = peers.pop().expect("there are twenty");
-        assert_eq!(refused.rest(), format!("error: {reason}\n"));
-        let mut inside = peers.swap_remove(0);
-        exercise.serve(&mut inside);
-        drop(peers);
-        wait_until("the others are gone", || last_lines(&server) == 19);
-        exercise.connect(&server);
-        (exercise.ask)(&mut inside);
-        assert_eq!(server.program.stderr.so_far(), [""; 0]);
-    }
-}
-
-#[test]
 fn after_a_storm_of_bad_clients_everything_is_as_it_was() {
     for exercise in ALL {
         let server = exercise.start(&["--timeout", "30"]);
+        let threads = server.status("Threads");
         drop(exercise.connect(&server));
         wait_until("the first is gone", || last_lines(&server) == 1);
-        wait_until("it has left", || server.status("Threads") == 3);
+        wait_until("its thread is gone", || server.status("Threads") == threads);
         let descriptors = server.descriptors();
 
         thread::scope(|scope| {
@@ -246,11 +217,11 @@ fn after_a_storm_of_bad_clients_everything_is_as_it_was() {
             }
         });
         wait_until("401 last lines", || last_lines(&server) == 401);
-        wait_until("all threads are gone", || server.status("Threads") == 3);
+        wait_until("all threads are gone", || server.status("Threads") == threads);
         wait_until("all descriptors are closed", || server.descriptors() == descriptors);
 
         let mut events: HashMap<u64, Vec<String>> = HashMap::new();
-        for line in &server.journal().so_far()[1..] {
+        for line in &server.log().so_far()[1..] {
             let parts = || {
                 let (seconds, event) = line.strip_prefix('[')?.split_once("] client ")?;
                 let (number, event) = event.split_once(": ")?;
@@ -297,7 +268,7 @@ fn one_who_sends_and_never_reads_costs_nothing_and_is_dropped() {
                     while stream.write_all(questions.as_bytes()).is_ok() && !is_stream {}
                 });
                 others(&exercise, &server);
-                server.journal().wait("client 51: lost: timed out: nothing taken for 1 s");
+                server.log().wait("client 51: lost: timed out: nothing taken for 1 s");
                 let grown = server.status("VmRSS").saturating_sub(before);
                 assert!(grown < 2048, "{}: grown by {grown} KiB", exercise.name);
                 drop(flood);
@@ -321,11 +292,11 @@ fn a_silent_client_is_dropped_and_one_who_says_a_little_is_kept() {
                     slow.send(" ");
                     thread::sleep(Duration::from_secs(1)); // Half of the timeout.
                 }
-                silent.rest();
+                assert_eq!(silent.rest(), "error: timed out: nothing received for 2 s\n");
                 assert!(began.elapsed() >= Duration::from_secs(2), "{}", exercise.name);
-                server.journal().wait("client 1: lost: timed out: nothing received for 2 s");
+                server.log().wait("client 1: lost: timed out: nothing received for 2 s");
                 slow.send("\n");
-                assert_eq!(server.journal().with("client 2: lost"), [""; 0], "{}", exercise.name);
+                assert_eq!(server.log().with("client 2: lost"), [""; 0], "{}", exercise.name);
             });
         }
         // Where a silent client is normal, it stays.
@@ -342,8 +313,9 @@ fn a_silent_client_is_dropped_and_one_who_says_a_little_is_kept() {
 #[test]
 fn the_least_timeout_is_a_timeout() {
     let server = ECHO.start(&["--timeout", "1e-9"]);
-    assert_eq!(server.connect().rest(), "");
-    server.journal().wait("client 1: lost: timed out: nothing received for 0.000000001 s");
+    let error = "error: timed out: nothing received for 0.000000001 s\n";
+    assert_eq!(server.connect().rest(), error);
+    server.log().wait("client 1: lost: timed out: nothing received for 0.000000001 s");
 }
 
 #[test]
@@ -351,16 +323,44 @@ fn without_a_server_a_client_says_how_to_start_it() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there are ports");
     let addr = listener.local_addr().expect("it listens").to_string();
     drop(listener); // Now nobody listens there.
+    let reason = TcpStream::connect(&addr).expect_err("nobody listens");
     for Exercise { name, client, .. } in ALL {
         let mut command = Command::new(client);
         command.args(["--addr", &addr]).env("RUST_BACKTRACE", "1");
         let outcome = Program::spawn(&mut command).finish();
         let error = format!(
-            "error: cannot connect to {addr}: Connection refused (os error 111)\n\
-             start the server with: cargo run -p {name} --bin server -- --addr {addr}"
+            "error: cannot connect to {addr}: {reason}\n\
+             start the server with: {} -- --addr {addr}",
+            cli::command(name, "server")
         );
         assert_eq!(outcome.stderr, error);
         assert_eq!((outcome.status, outcome.stdout.as_str()), (Some(1), ""), "{name}");
+    }
+}
+
+#[test]
+fn a_program_that_cargo_starts_for_another_exercise_ends_and_names_the_command_that_works() {
+    for Exercise { name, server, client, .. } in ALL {
+        for (program, path) in [("server", server), ("client", client)] {
+            for other in ALL.iter().map(|other| other.name).filter(|other| *other != name) {
+                let mut command = Command::new(path);
+                let outcome = Program::spawn(command.env("CARGO_PKG_NAME", other)).finish();
+                let error = format!(
+                    "error: this is the {program} of {name}, not of {other}; start that with: \
+                     cargo run --bin {other}-{program}"
+                );
+                assert_eq!(outcome.stderr, error);
+                assert_eq!((outcome.status, outcome.stdout.as_str()), (Some(1), ""));
+            }
+            // Another name, such as that of a student's own project, means nothing.
+            for other in [name, "tests", "my-echo"] {
+                let mut command = Command::new(path);
+                command.arg("--version").env("CARGO_PKG_NAME", other);
+                let outcome = Program::spawn(&mut command).finish();
+                let version = format!("{name}-{program} {}", env!("CARGO_PKG_VERSION"));
+                assert_eq!((outcome.status, outcome.stdout), (Some(0), version));
+            }
+        }
     }
 }
 
@@ -397,14 +397,127 @@ fn a_server_that_is_stopped_and_continued_keeps_its_clients() {
     }
 }
 
+/// A stock of one product, as the shop lists it.
+const STOCK: &str = "1\t10\tKeyboard\n\n";
+
+#[test]
+fn a_servers_error_reaches_the_terminal_escaped_and_cut() {
+    let error = ["error: \x1b[2J\u{9b}\x07", &"x".repeat(100), "\n"].concat();
+    let expected = format!("\nerror: \\u{{1b}}[2J\\u{{9b}}\\u{{7}}{}…", "x".repeat(74));
+    for (exercise, args, said) in [
+        (RANDOM_STREAM, &[][..], error.clone()),
+        (MATH, &["sum", "1"], error.clone()),
+        (SHOP, &[], error.clone()),
+        (SHOP, &["1", "3"], format!("{STOCK}{error}")),
+    ] {
+        let addr = serve("", said);
+        let outcome = tests::run(exercise.client, &[&["--addr", &addr], args].concat(), "");
+        assert!(outcome.stderr.ends_with(&expected), "{}: {outcome:?}", exercise.name);
+        assert_eq!(outcome.status, Some(1), "{}: {outcome:?}", exercise.name);
+    }
+    let addr = serve("", format!("error: {}\n", "x".repeat(60_000)));
+    let outcome = tests::run(MATH.client, &["--addr", &addr, "sum", "1"], "");
+    let expected = "error: the server did not send a reply: a line of more than 4096 bytes";
+    assert_eq!(outcome.stderr.lines().last(), Some(expected));
+}
+
+#[test]
+fn a_products_name_reaches_the_terminal_without_control_characters() {
+    let addr =
+        serve("", "1\t10\t\x1b[31mKeyboard\x07\n\nconfirmed: 3 x \x1b[31mKeyboard, 7 left\n");
+    let outcome = tests::run(SHOP.client, &["--addr", &addr, "1", "3"], "");
+    let expected = "ID  QUANTITY  NAME\n 1        10  \\u{1b}[31mKeyboard\\u{7}\n\
+                    confirmed: 3 x \\u{1b}[31mKeyboard, 7 left";
+    assert_eq!((outcome.stdout.as_str(), outcome.status), (expected, Some(0)), "{outcome:?}");
+}
+
+#[test]
+fn an_answer_that_is_none_is_an_error_that_quotes_it() {
+    for (exercise, args, said, error) in [
+        (RANDOM_STREAM, &["--count", "3"][..], "42\nfour\n", "\"four\": expected an integer"),
+        (RANDOM_STREAM, &[], "\n", "\"\": expected an integer"),
+        (MATH, &["sum", "1"], "\x1b[2J\n", "\"\\u{1b}[2J\": expected a number"),
+        (MATH, &["sum", "1"], "inf\n", "\"inf\": expected a number"),
+        (SHOP, &["1", "3"], &format!("{STOCK}\n"), "\"\": expected confirmed: …"),
+        (SHOP, &[], &format!("{STOCK}yes\n"), "\"yes\": expected confirmed: …"),
+    ] {
+        let addr = serve("", said);
+        let outcome = tests::run(exercise.client, &[&["--addr", &addr], args].concat(), "1 3\n");
+        let error = format!("\nerror: the server sent {error}");
+        assert!(outcome.stderr.ends_with(&error), "{}: {outcome:?}", exercise.name);
+        assert_eq!(outcome.status, Some(1), "{}: {outcome:?}", exercise.name);
+    }
+    let addr = serve("", "garbage\n");
+    let outcome = tests::run(SHOP.client, &["--addr", &addr], "");
+    let error = "error: expected ID<TAB>QUANTITY<TAB>NAME, not \"garbage\"";
+    assert_eq!((outcome.stderr.lines().last(), outcome.status), (Some(error), Some(1)));
+}
+
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "reads /proc")]
+fn whatever_the_server_sends_a_clients_memory_stays_small() {
+    let product = format!("1\t1\t{}\n", "x".repeat(4000));
+    for (exercise, args, said, status) in [
+        (ECHO, &["bonjour"][..], "x".repeat(40_000_000), 1),
+        (RANDOM_STREAM, &[], "1".repeat(40_000_000), 1),
+        (MATH, &["sum", "1"], "1\n".repeat(100_000), 0),
+        (SHOP, &[], product.repeat(10_000), 1),
+        (SHOP, &[], product.repeat(1000) + "\n", 0),
+    ] {
+        let mut client = limited("ulimit -d 20480", exercise.client); // KiB, of data.
+        client.args(["--addr", &serve("", said)]).args(args);
+        let outcome = Program::spawn(&mut client).finish();
+        assert_eq!(outcome.status, Some(status), "{}: {}", exercise.name, outcome.stderr);
+    }
+}
+
+/// Longer than the timeout that the next two tests give their servers: what they test is a
+/// wait that long.
+const STOP: Duration = Duration::from_secs(3);
+
+#[test]
+#[cfg_attr(windows, ignore = "there are no signals")]
+fn a_server_stopped_for_longer_than_its_timeout_drops_nobody_who_spoke_meanwhile() {
+    thread::scope(|scope| {
+        for exercise in [ECHO, MATH, SHOP] {
+            scope.spawn(move || {
+                let server = exercise.start(&["--timeout", "2"]);
+                let mut peer = exercise.connect(&server);
+                server.program.signal("STOP");
+                peer.send(exercise.question);
+                thread::sleep(STOP);
+                server.program.signal("CONT");
+                assert!(!peer.line().starts_with("error: timed out"), "{}", exercise.name);
+                (exercise.ask)(&mut peer);
+            });
+        }
+    });
+}
+
+#[test]
+#[cfg_attr(windows, ignore = "there are no signals")]
+fn a_server_stopped_while_it_writes_drops_nobody_who_read_meanwhile() {
+    let server = ECHO.start(&["--timeout", "2", "--quiet"]);
+    let mut peer = server.connect();
+    let mut stream = peer.stream();
+    // Until a write makes no progress: then the server's own writes make none either.
+    stream.set_write_timeout(Some(Duration::from_millis(200))).expect("it is open");
+    let mut sent = 0;
+    while let Ok(length) = stream.write(&[b'x'; 4096]) {
+        sent += length;
+    }
+    server.program.signal("STOP");
+    thread::sleep(STOP);
+    server.program.signal("CONT");
+    peer.end_sending();
+    assert_eq!(peer.rest().len(), sent);
+}
+
 #[test]
 fn eight_mebibytes_without_an_end_are_an_error() {
     for (exercise, reason) in [
-        (
-            MATH,
-            "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"… is longer than 4096 bytes",
-        ),
-        (SHOP, "a line of more than 1024 bytes"),
+        (MATH, format!("a token of more than 4096 bytes: \"{}\"…", "x".repeat(80))),
+        (SHOP, "a line of more than 1024 bytes".to_owned()),
     ] {
         let server = exercise.start(&[]);
         drop(exercise.connect(&server));
@@ -417,28 +530,12 @@ fn eight_mebibytes_without_an_end_are_an_error() {
             let _ = stream.write_all(&vec![b'x'; 8 * 1024 * 1024]);
         });
         assert_eq!(peer.line(), format!("error: {reason}"));
-        server.journal().wait(&format!("client 2: lost: {reason}"));
+        server.log().wait(&format!("client 2: lost: {reason}"));
         sender.join().expect("it does not panic");
         let grown = server.status("VmRSS").saturating_sub(before);
         assert!(grown < 2048, "{}: grown by {grown} KiB", exercise.name);
         exercise.connect(&server);
     }
-}
-
-#[test]
-fn a_panic_in_one_conversation_gives_its_seat_back() {
-    let server = Server::start(program!("panicking-server"), &["--max-clients", "2"]);
-    let other = server.connect();
-    server.journal().wait("client 1: connected");
-    for number in 2..5 {
-        let mut peer = server.connect();
-        peer.send("*");
-        assert_eq!(peer.rest(), "");
-        server.journal().wait(&format!("client {number}: lost: panicked: the byte was 42"));
-    }
-    assert_eq!(server.journal().with("refused"), [""; 0]);
-    drop(other);
-    server.journal().wait("client 1: lost: failed to fill whole buffer");
 }
 
 /// An echo server whose standard output is a pipe that is read by hand.
@@ -468,25 +565,17 @@ fn a_full_standard_output_stops_nobody_and_says_what_is_left_out() {
     let (_program, stdout, addr) = echo_with_pipe();
     let message = "x".repeat(1000);
     let mut peer = Peer::connect(&addr);
-    // A line of the journal each, over a hundred bytes long: more than has room.
+    // A line of the log each, over a hundred bytes long: more than has room.
     for _ in 0..20_000 {
         peer.send(&message);
         peer.bytes(message.len());
     }
-    // The ends of others, too, for which room is kept.
-    for _ in 0..20 {
-        assert_eq!(tests::run(ECHO.client, &["--addr", &addr, "bonjour"], "").stdout, "bonjour");
-    }
     // It is read again, and goes on.
-    let journal = Lines::of(stdout);
-    journal.wait(" lines left out: standard output was full");
-    for number in 2..22 {
-        journal.wait(&format!("client {number}: connected"));
-        journal.wait(&format!("client {number}: disconnected"));
-    }
+    let log = Lines::of(stdout);
+    log.wait(" lines left out: the output was full");
     peer.send("last");
-    journal.wait("received 4 bytes: \"last\"");
-    for line in journal.so_far() {
+    log.wait("received 4 bytes: \"last\"");
+    for line in log.so_far() {
         let is_whole = line.starts_with('[') && line.ends_with(['"', '…', 'd', 'l'])
             || line.contains(": connected from ");
         assert!(is_whole, "{line}");
@@ -494,51 +583,39 @@ fn a_full_standard_output_stops_nobody_and_says_what_is_left_out() {
 }
 
 #[test]
-fn three_thousand_clients_are_served_at_once() {
-    const CLIENTS: usize = 3000;
-    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let descriptors = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-    let soft = descriptors.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok());
-    if soft.is_none_or(|soft| soft < 2 * CLIENTS) {
-        echo::notice(format_args!("skipped: needs {} descriptors\n", 2 * CLIENTS));
-        return;
-    }
-    let flags = ["--quiet", "--max-clients", "5000"];
-    let server = Server::start(RANDOM_STREAM.server, &flags);
+fn two_hundred_clients_are_served_at_once() {
+    const CLIENTS: usize = 200; // Within the 256 descriptors that macOS gives a process.
+    let server = Server::start(RANDOM_STREAM.server, &["--quiet"]);
     let mut peers: Vec<_> = (0..CLIENTS).map(|_| server.connect()).collect();
     for _ in 0..2 {
         peers.iter_mut().for_each(number);
     }
     drop(peers);
     wait_until("all are gone", || last_lines(&server) == CLIENTS);
-    wait_until("all threads are gone", || server.status("Threads") == 3);
 }
 
 #[test]
 fn a_buyer_killed_at_any_point_leaves_the_lock_free_and_the_order_whole() {
-    for (point, sold) in [
-        ("waits for the write lock", 2),
-        ("has the write lock", 2),
-        ("lets go of the read lock", 0),
-    ] {
+    for (point, sold) in
+        [("waits for the write lock", 2), ("has the write lock", 2), ("releases the read lock", 0)]
+    {
         let server = Server::start(SHOP.server, &["--delay", "0.3"]);
         let mut other = server.connect();
         (SHOP.greet)(&mut other);
         if point.starts_with("waits") {
             other.send("2 1\n");
-            server.journal().wait("client 1: has the write lock");
+            server.log().wait("client 1: has the write lock");
         }
         let args: &[&str] = if sold > 0 { &["1", "2"] } else { &[] };
         let mut buyer = server.client(SHOP.client, args);
-        server.journal().wait(&format!("client 2: {point}"));
-        buyer.signal("KILL");
-        buyer.end();
+        server.log().wait(&format!("client 2: {point}"));
+        buyer.kill();
         let mut next = server.connect();
         let mut left = next.line();
         (SHOP.greet)(&mut next);
         // If the order still waited when this list was made, there will be another.
         if left.ends_with("\t10\tKeyboard") && sold > 0 {
-            server.journal().wait("client 2: sent \"confirmed");
+            server.log().wait("client 2: sent \"confirmed");
             left = server.connect().line();
         }
         assert_eq!(left, format!("1\t{}\tKeyboard", 10 - sold), "killed when it {point}");

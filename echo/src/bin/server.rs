@@ -5,15 +5,18 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use echo::{Client, Excerpt, Limits, Server, flags};
+use echo::cli;
+use echo::preview::Preview;
+use echo::server::{Limits, Server, Session};
 
 /// Sends every string back to the client that sent it, and prints what happens.
 #[derive(Parser)]
-#[command(after_help = "Example: cargo run -p echo --bin server -- --quiet")]
-struct Flags {
+#[command(name = "echo-server", version, next_line_help = true)]
+#[command(after_help = cli::example("echo", "server", "--quiet"))]
+struct Args {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = echo::ADDR)]
-    #[arg(value_parser = flags::address)]
+    #[arg(value_parser = cli::address)]
     addr: String,
 
     #[command(flatten)]
@@ -25,24 +28,26 @@ struct Flags {
 }
 
 fn main() -> ExitCode {
-    echo::exit(run(&Flags::parse()))
+    cli::run("echo", "server", run)
 }
 
-fn run(flags: &Flags) -> Result<()> {
-    Server::open(&flags.addr, flags.limits)?.run(|client| converse(client, flags.quiet))
+fn run() -> Result<()> {
+    let args = Args::parse();
+    let server = Server::bind("echo", &args.addr, args.limits)?;
+    server.run(move |session| converse(session, args.quiet))
 }
 
-fn converse(mut client: &Client, quiet: bool) -> Result<()> {
+fn converse(mut session: &Session, quiet: bool) -> Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
-        let length = client.read(&mut buffer)?;
+        let length = session.read(&mut buffer)?;
         if length == 0 {
-            return Ok(()); // The client has sent all, and has got all back.
+            return Ok(()); // The client has sent everything, and got everything back.
         }
         let message = &buffer[..length];
-        client.write_all(message)?;
         if !quiet {
-            client.log(format_args!("received {length} bytes: {}", Excerpt(message)));
+            session.log(format_args!("received {length} bytes: {}", Preview(message)));
         }
+        session.write_all(message)?;
     }
 }

@@ -5,68 +5,94 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
-use echo::{Connection, flags, notice};
+use echo::cli::{self, END_OF_INPUT};
+use echo::client::{Client, unexpected};
+use math::parse_number;
 
 /// Has the math server compute the sum, mean, stddev, min or max of numbers.
 #[derive(Parser)]
-#[command(after_help = "Examples:
-  cargo run -p math --bin client -- mean 1 2 6
-  cargo run -p math --bin client -- stddev < numbers
-  cargo run -p math --bin client")]
-struct Flags {
-    /// sum (somme), mean (average, moyenne), stddev (écart-type), min or max; without it,
-    /// standard input is sent as it is
+#[command(name = "math-client", version, next_line_help = true)]
+#[command(after_help = cli::example("math", "client", "mean 1 2 6"))]
+struct Args {
+    /// sum, mean, stddev, min or max; without it, input is sent as it is
     action: Option<String>,
 
-    /// The numbers; without them, they are read from standard input
+    /// The numbers; without them, they come from standard input
     #[arg(allow_hyphen_values = true, value_parser = number)]
     numbers: Vec<String>,
 
     /// Where the server listens
     #[arg(long, value_name = "HOST:PORT", default_value = math::ADDR)]
-    #[arg(value_parser = flags::address)]
+    #[arg(value_parser = cli::address)]
     addr: String,
 }
 
 fn main() -> ExitCode {
-    echo::exit(run(Flags::parse()))
+    cli::run("math", "client", run)
 }
 
-fn run(flags: Flags) -> Result<()> {
-    let mut server = Connection::open(&flags.addr, "math")?;
-    let answers_wanted = usize::from(flags.action.is_some());
-    server.send(question(flags.action, &flags.numbers))?;
-    let mut answers = 0;
-    while let Some(answer) = server.reply()? {
-        echo::print(answer + "\n")?;
-        answers += 1;
+fn run() -> Result<()> {
+    let args = Args::parse();
+    let mut server = Client::connect("math", &args.addr)?;
+    let asks = args.action.is_some();
+    server.send(question(args.action, &args.numbers))?;
+    if asks {
+        print_answer(&server.answer()?)?;
     }
-    ensure!(answers >= answers_wanted, echo::closed());
+    while let Some(answer) = server.reply()? {
+        print_answer(&answer)?;
+    }
     Ok(())
 }
 
-/// What is sent: an action, numbers and `=`, or just what standard input says.
-fn question(action: Option<String>, numbers: &[String]) -> Box<dyn Read + Send> {
-    match action {
-        None => typed("type an action, numbers and =, such as sum 1 2 3 =, then Ctrl-D to end\n"),
-        Some(action) if numbers.is_empty() => {
-            let numbers = typed("type numbers, then Ctrl-D to end\n");
-            Box::new(Cursor::new(action + " ").chain(numbers).chain(&b" =\n"[..]))
-        }
-        Some(action) => Box::new(Cursor::new(format!("{action} {} =\n", numbers.join(" ")))),
-    }
+fn print_answer(answer: &str) -> Result<()> {
+    ensure!(parse_number(answer).is_ok(), unexpected(answer, "a number"));
+    cli::print(format!("{answer}\n"))
 }
 
-/// Standard input, with a hint for one who sits at it.
-fn typed(hint: &str) -> Box<dyn Read + Send> {
+/// What is sent: an action, numbers and `=`, or else standard input as it is.
+fn question(action: Option<String>, numbers: &[String]) -> Box<dyn Read + Send> {
+    let Some(action) = action else {
+        return typed("an action, numbers and =, such as sum 1 2 3 =");
+    };
+    let numbers: Box<dyn Read + Send> = if numbers.is_empty() {
+        typed("numbers")
+    } else {
+        Box::new(Cursor::new(numbers.join(" ")))
+    };
+    Box::new(Cursor::new(action + " ").chain(Ended { numbers, last: 0 }))
+}
+
+/// Standard input, with a hint for the person at the terminal.
+fn typed(what: &str) -> Box<dyn Read + Send> {
     if io::stdin().is_terminal() {
-        notice(hint);
+        cli::notice(format_args!("type {what}, then {END_OF_INPUT} to end\n"));
     }
     Box::new(io::stdin())
 }
 
+/// Numbers, and the `=` that ends them unless it is there already.
+struct Ended<R> {
+    numbers: R,
+    /// The last byte that was not white space.
+    last: u8,
+}
+
+impl<R: Read> Read for Ended<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.numbers.read(buffer)?;
+        let last = buffer[..length].iter().rfind(|byte| !byte.is_ascii_whitespace());
+        self.last = *last.unwrap_or(&self.last);
+        if length > 0 || self.last == b'=' {
+            return Ok(length);
+        }
+        self.last = b'=';
+        (&b" =\n"[..]).read(buffer)
+    }
+}
+
 /// Reads a number, or rather leaves that to the server. To clap, all that follows the first
-/// one is a number, for `-1e-7` looks like a flag to it.
+/// one is a number, for `-1e-7` looks like an option to it.
 fn number(text: &str) -> Result<String> {
     ensure!(!text.starts_with("--"), "options go before the numbers");
     Ok(text.to_owned())

@@ -4,16 +4,18 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use echo::{Client, Limits, Server, flags};
-use math::{Statistics, Tokens, format_number, parse_number};
+use echo::cli;
+use echo::server::{Limits, Server, Session};
+use math::{Action, Statistics, Tokens, format_number, parse_number};
 
-/// Computes the sum, mean, standard deviation, minimum or maximum of the numbers it is sent.
+/// Computes the sum, mean, standard deviation, minimum or maximum of numbers.
 #[derive(Parser)]
-#[command(after_help = "Example: cargo run -p math --bin server -- --max-clients 5")]
-struct Flags {
+#[command(name = "math-server", version, next_line_help = true)]
+#[command(after_help = cli::example("math", "server", "--max-clients 5"))]
+struct Args {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = math::ADDR)]
-    #[arg(value_parser = flags::address)]
+    #[arg(value_parser = cli::address)]
     addr: String,
 
     #[command(flatten)]
@@ -21,17 +23,18 @@ struct Flags {
 }
 
 fn main() -> ExitCode {
-    echo::exit(run(&Flags::parse()))
+    cli::run("math", "server", run)
 }
 
-fn run(flags: &Flags) -> Result<()> {
-    Server::open(&flags.addr, flags.limits)?.run(converse)
+fn run() -> Result<()> {
+    let args = Args::parse();
+    Server::bind("math", &args.addr, args.limits)?.run(converse)
 }
 
-fn converse(client: &Client) -> Result<()> {
-    let mut tokens = Tokens::new(client);
+fn converse(session: &Session) -> Result<()> {
+    let mut tokens = Tokens::new(session);
     while let Some(token) = tokens.next()? {
-        let action = token.parse()?;
+        let action: Action = token.parse()?;
         let mut numbers = Statistics::new(action);
         loop {
             match tokens.next()?.context("expected = before the end")? {
@@ -40,8 +43,8 @@ fn converse(client: &Client) -> Result<()> {
             }
         }
         let answer = format_number(numbers.answer()?);
-        client.say(&answer)?;
-        client.log(format_args!("{action} of {} numbers: {answer}", numbers.count()));
+        session.log(format_args!("{action} of {} numbers: {answer}", numbers.count()));
+        session.send_line(answer)?;
     }
     Ok(())
 }

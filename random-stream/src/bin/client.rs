@@ -2,33 +2,38 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Parser;
-use echo::{Connection, flags};
+use echo::cli;
+use echo::client::{Client, unexpected};
 
 /// Prints a random number every second, as the random-stream server sends them.
 #[derive(Parser)]
-#[command(after_help = "Example: cargo run -p random-stream --bin client -- --count 5")]
-struct Flags {
-    /// End after so many numbers; without it, go on until interrupted
-    #[arg(long, value_name = "N")]
+#[command(name = "random-stream-client", version)]
+#[command(after_help = cli::example("random-stream", "client", "--count 5"))]
+struct Args {
+    /// End after N numbers instead of going on for ever
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(value_parser = |text: &str| cli::integer(text, 0..=u64::MAX))]
     count: Option<u64>,
 
     /// Where the server listens
     #[arg(long, value_name = "HOST:PORT", default_value = random_stream::ADDR)]
-    #[arg(value_parser = flags::address)]
+    #[arg(value_parser = cli::address)]
     addr: String,
 }
 
 fn main() -> ExitCode {
-    echo::exit(run(&Flags::parse()))
+    cli::run("random-stream", "client", run)
 }
 
-fn run(flags: &Flags) -> Result<()> {
-    let mut server = Connection::open(&flags.addr, "random-stream")?;
-    for _ in 0..flags.count.unwrap_or(u64::MAX) {
-        let number = server.reply()?.ok_or_else(echo::closed)?;
-        echo::print(number + "\n")?;
+fn run() -> Result<()> {
+    let args = Args::parse();
+    let mut server = Client::connect("random-stream", &args.addr)?;
+    for _ in 0..args.count.unwrap_or(u64::MAX) {
+        let number = server.answer()?;
+        ensure!(number.parse::<i64>().is_ok(), unexpected(&number, "an integer"));
+        cli::print(number + "\n")?;
     }
     Ok(())
 }

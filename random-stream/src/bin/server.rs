@@ -4,37 +4,39 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use clap::Parser;
 use clap::error::ErrorKind;
-use echo::{Client, Limits, Server, flags};
+use clap::{CommandFactory, Parser};
+use echo::cli;
+use echo::server::{Limits, Server, Session};
 use rand::RngExt;
 use random_stream::{Schedule, pause};
 
 /// Sends each client a random number every second, until the client closes.
 #[derive(Parser)]
-#[command(
-    after_help = "Example: cargo run -p random-stream --bin server -- --interval 0.5 --min -3 --max 3"
-)]
-struct Flags {
+#[command(name = "random-stream-server", version, next_line_help = true)]
+#[command(after_help = cli::example("random-stream", "server", "--interval 0.5 --max 6"))]
+struct Args {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = random_stream::ADDR)]
-    #[arg(value_parser = flags::address)]
+    #[arg(value_parser = cli::address)]
     addr: String,
 
     #[command(flatten)]
     limits: Limits,
 
     /// The time from one number to the next
-    #[arg(long, value_name = "SECONDS", default_value = "1")]
-    #[arg(value_parser = interval, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SECONDS", default_value = "1", allow_negative_numbers = true)]
+    #[arg(value_parser = interval)]
     interval: Duration,
 
     /// The least number
-    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value = "1", allow_negative_numbers = true)]
+    #[arg(value_parser = |text: &str| cli::integer(text, i64::MIN..=i64::MAX))]
     min: i64,
 
     /// The greatest number
-    #[arg(long, value_name = "N", default_value_t = 100, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value = "100", allow_negative_numbers = true)]
+    #[arg(value_parser = |text: &str| cli::integer(text, i64::MIN..=i64::MAX))]
     max: i64,
 
     /// Leave out the lines that show each number
@@ -43,28 +45,29 @@ struct Flags {
 }
 
 fn main() -> ExitCode {
-    let flags = Flags::parse();
-    if flags.min > flags.max {
-        let message = format!("--min {} is above --max {}\n", flags.min, flags.max);
-        clap::Error::raw(ErrorKind::ValueValidation, message).exit();
+    cli::run("random-stream", "server", run)
+}
+
+fn run() -> Result<()> {
+    let args = Args::parse();
+    if args.min > args.max {
+        let message = format!("--min {} is above --max {}", args.min, args.max);
+        Args::command().error(ErrorKind::ValueValidation, message).exit();
     }
-    echo::exit(run(&flags))
+    let server = Server::bind("random-stream", &args.addr, args.limits)?;
+    server.run(move |session| converse(session, &args))
 }
 
-fn run(flags: &Flags) -> Result<()> {
-    Server::open(&flags.addr, flags.limits)?.run(|client| converse(client, flags))
-}
-
-fn converse(client: &Client, flags: &Flags) -> Result<()> {
-    let mut schedule = Schedule::start(flags.interval);
+fn converse(session: &Session, args: &Args) -> Result<()> {
+    let mut schedule = Schedule::start(args.interval);
     loop {
-        let number = rand::rng().random_range(flags.min..=flags.max);
-        client.say(number)?;
-        if !flags.quiet {
-            client.log(format_args!("sent {number}"));
+        let number = rand::rng().random_range(args.min..=args.max);
+        session.send_line(number)?;
+        if !args.quiet {
+            session.log(format_args!("sent {number}"));
         }
         schedule.advance();
-        if !pause(client.stream(), &schedule)? {
+        if !pause(session.stream(), &schedule)? {
             return Ok(());
         }
     }
@@ -72,7 +75,7 @@ fn converse(client: &Client, flags: &Flags) -> Result<()> {
 
 /// Reads a positive number of seconds.
 fn interval(text: &str) -> Result<Duration> {
-    let interval = flags::seconds(text)?;
+    let interval = cli::seconds(text)?;
     ensure!(!interval.is_zero(), "expected more than 0 seconds");
     Ok(interval)
 }

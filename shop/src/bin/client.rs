@@ -6,79 +6,67 @@ use std::sync::mpsc::{self, Receiver};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use echo::{Connection, Sender, flags, notice};
+use echo::cli::{self, notice};
+use echo::client::{Client, Sender, unexpected};
+use echo::lines::read_line;
+use echo::preview::printable;
 use shop::{LONGEST_ORDER, Product};
 
 /// The most products that are shown.
-const MOST_PRODUCTS: usize = 10_000;
+const MOST_PRODUCTS: usize = 1000;
 
 /// Shows the stock of the shop, then orders from it.
 #[derive(Parser)]
-#[command(after_help = "Examples:
-  cargo run -p shop --bin client
-  cargo run -p shop --bin client -- 1 3
-  cargo run -p shop --bin client < orders")]
-struct Flags {
-    /// The product to order; without it, orders are asked for
-    #[arg(requires = "quantity")]
+#[command(name = "shop-client", version, after_help = cli::example("shop", "client", "1 3"))]
+struct Args {
+    /// The product to order; without it, orders come from standard input
+    #[arg(requires = "quantity", allow_negative_numbers = true)]
+    #[arg(value_parser = |text: &str| cli::integer(text, 0..=u32::MAX))]
     id: Option<u32>,
 
     /// How many to order
     #[arg(allow_negative_numbers = true)]
+    #[arg(value_parser = |text: &str| cli::integer(text, i64::MIN..=i64::MAX))]
     quantity: Option<i64>,
 
     /// Where the server listens
     #[arg(long, value_name = "HOST:PORT", default_value = shop::ADDR)]
-    #[arg(value_parser = flags::address)]
+    #[arg(value_parser = cli::address)]
     addr: String,
 }
 
 fn main() -> ExitCode {
-    echo::exit(run(&Flags::parse()))
+    cli::run("shop", "client", run)
 }
 
-fn run(flags: &Flags) -> Result<()> {
-    let mut server = Connection::open(&flags.addr, "shop")?;
+fn run() -> Result<()> {
+    let args = Args::parse();
+    let mut server = Client::connect("shop", &args.addr)?;
     notice("waiting for the stock\n");
     let stock = receive_stock(&mut server)?;
-    echo::print(table(&stock))?;
-
-    if let (Some(id), Some(quantity)) = (flags.id, flags.quantity) {
-        server.send(Cursor::new(format!("{id} {quantity}\n")))?;
-        notice("waiting for the answer\n");
-        let confirmation = server.reply()?.ok_or_else(echo::closed)?;
-        return echo::print(confirmation + "\n");
+    cli::print(table(&stock))?;
+    match (args.id, args.quantity) {
+        (Some(id), Some(quantity)) => order_once(&mut server, id, quantity),
+        _ => take_orders(&mut server),
     }
-
-    let (answered, answers) = mpsc::channel();
-    server.send_with(move |sender| send_orders(sender, &answers))?;
-    let mut refused = 0;
-    while let Some(answer) = server.line().inspect_err(|_| leave_prompt())? {
-        if answer.starts_with("error:") {
-            notice(format_args!("{answer}\n"));
-            refused += 1;
-        } else {
-            echo::print(answer + "\n")?;
-        }
-        answered.send(()).ok();
-    }
-    ensure!(refused == 0, "orders refused: {refused}");
-    Ok(())
 }
 
-fn receive_stock(server: &mut Connection) -> Result<Vec<Product>> {
+fn receive_stock(server: &mut Client) -> Result<Vec<Product>> {
     let mut stock = Vec::new();
-    while let Some(line) = server.reply()?.filter(|line| !line.is_empty()) {
-        ensure!(stock.len() < MOST_PRODUCTS, "more than {MOST_PRODUCTS} products");
-        stock.push(line.parse()?);
+    loop {
+        let line = server.answer()?;
+        if line.is_empty() {
+            return Ok(stock);
+        }
+        ensure!(stock.len() < MOST_PRODUCTS, "the server sent more than {MOST_PRODUCTS} products");
+        stock.push(line.parse::<Product>()?);
     }
-    Ok(stock)
 }
 
 fn table(stock: &[Product]) -> String {
     let heading = ["ID", "QUANTITY", "NAME"].map(str::to_owned);
     let row = |product: &Product| {
-        [product.id.to_string(), product.quantity.to_string(), product.name.clone()]
+        [product.id.to_string(), product.quantity.to_string(), printable(&product.name)]
     };
     let rows: Vec<_> = [heading].into_iter().chain(stock.iter().map(row)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
@@ -86,6 +74,35 @@ fn table(stock: &[Product]) -> String {
     rows.iter()
         .map(|[id, quantity, name]| format!("{id:>ids$}  {quantity:>quantities$}  {name}\n"))
         .collect()
+}
+
+fn order_once(server: &mut Client, id: u32, quantity: i64) -> Result<()> {
+    server.send(Cursor::new(format!("{id} {quantity}\n")))?;
+    notice("waiting for the answer\n");
+    print_confirmation(&server.answer()?)
+}
+
+fn print_confirmation(answer: &str) -> Result<()> {
+    ensure!(answer.starts_with("confirmed: "), unexpected(answer, "confirmed: …"));
+    cli::print(printable(answer) + "\n")
+}
+
+/// Takes one order a line from standard input, until it ends.
+fn take_orders(server: &mut Client) -> Result<()> {
+    let (answered, answers) = mpsc::channel();
+    server.send_with(move |sender| send_orders(sender, &answers))?;
+    let mut refused = 0;
+    while let Some(answer) = server.line().inspect_err(|_| leave_prompt())? {
+        if answer.starts_with("error:") {
+            notice(printable(&answer) + "\n");
+            refused += 1;
+        } else {
+            print_confirmation(&answer)?;
+        }
+        let _ = answered.send(()); // If the sender has ended, it needs no answer.
+    }
+    ensure!(refused == 0, "orders refused: {refused}");
+    Ok(())
 }
 
 /// Sends one order after another, each when the one before is answered.
@@ -96,9 +113,9 @@ fn send_orders(sender: &Sender, answers: &Receiver<()>) -> Result<()> {
     let mut input = io::stdin().lock().chain(end);
     loop {
         if is_asked {
-            notice("ID QUANTITY (or Ctrl-D)> ");
+            notice(format_args!("ID QUANTITY, such as 1 3, or {} to leave> ", cli::END_OF_INPUT));
         }
-        let line = echo::read_line(&mut input, LONGEST_ORDER).context("cannot read the orders")?;
+        let line = read_line(&mut input, LONGEST_ORDER).context("cannot read the orders")?;
         let Some(line) = line else {
             leave_prompt();
             return Ok(());
@@ -107,7 +124,7 @@ fn send_orders(sender: &Sender, answers: &Receiver<()>) -> Result<()> {
         if order.is_empty() {
             continue;
         }
-        sender.send(format!("{order}\n").as_bytes())?;
+        sender.send(format!("{order}\n"))?;
         if is_asked {
             notice("waiting for the answer\n");
         }

@@ -2,102 +2,87 @@
 
 use std::io::BufReader;
 use std::process::ExitCode;
-use std::sync::PoisonError;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::Parser;
-use echo::{Client, Excerpt, Limits, Server, flags};
-use shop::{LONGEST_ORDER, Order, Product, STOCK};
+use echo::cli;
+use echo::lines::read_line;
+use echo::preview::Preview;
+use echo::server::{Limits, Server, Session};
+use shop::{LONGEST_ORDER, Order, read_lock, write_lock};
 
-/// Lists its stock to each client and takes their orders, from a slow simulated database.
+/// Sells the stock of a slow simulated database.
 #[derive(Parser)]
-#[command(after_help = "Example: cargo run -p shop --bin server -- --delay 1 --no-lock")]
-struct Flags {
+#[command(name = "shop-server", version, next_line_help = true)]
+#[command(after_help = cli::example("shop", "server", "--delay 1 --no-lock"))]
+struct Args {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = shop::ADDR)]
-    #[arg(value_parser = flags::address)]
+    #[arg(value_parser = cli::address)]
     addr: String,
 
     #[command(flatten)]
     limits: Limits,
 
-    /// How long the database takes to list the stock, and to change it
-    #[arg(long, value_name = "SECONDS", default_value = "5")]
-    #[arg(value_parser = flags::seconds, allow_negative_numbers = true)]
+    /// How long the database takes to list or change the stock
+    #[arg(long, value_name = "SECONDS", default_value = "5", allow_negative_numbers = true)]
+    #[arg(value_parser = cli::seconds)]
     delay: Duration,
 
-    /// Let go of the lock between the check and the change, to see what goes wrong
+    /// Release the lock between the check and the change
     #[arg(long)]
     no_lock: bool,
 }
 
 fn main() -> ExitCode {
-    echo::exit(run(&Flags::parse()))
+    cli::run("shop", "server", run)
 }
 
-fn run(flags: &Flags) -> Result<()> {
-    Server::open(&flags.addr, flags.limits)?.run(|client| converse(client, flags))
+fn run() -> Result<()> {
+    let args = Args::parse();
+    let server = Server::bind("shop", &args.addr, args.limits)?;
+    server.run(move |session| converse(session, &args))
 }
 
-fn converse(client: &Client, flags: &Flags) -> Result<()> {
-    // The line end that `say` adds makes the empty line after the list.
-    client.say(list(client, flags.delay))?;
+fn converse(session: &Session, args: &Args) -> Result<()> {
+    // The line end that `send_line` adds makes the empty line after the list.
+    session.send_line(list(session, args.delay))?;
 
-    let sell = if flags.no_lock { sell_without_lock } else { sell_with_lock };
-    let mut orders = BufReader::new(client);
-    while let Some(line) = echo::read_line(&mut orders, LONGEST_ORDER)? {
-        client.log(format_args!("received {}", Excerpt(line.as_bytes())));
-        let answer = match line.parse().and_then(|order| sell(client, order, flags.delay)) {
+    let sell = if args.no_lock { sell_without_lock } else { sell_with_lock };
+    let mut lines = BufReader::new(session);
+    while let Some(line) = read_line(&mut lines, LONGEST_ORDER)? {
+        session.log(format_args!("received {}", Preview(line.as_bytes())));
+        let order = line.parse::<Order>();
+        let answer = match order.and_then(|order| sell(session, order, args.delay)) {
             Ok(confirmation) => confirmation,
             Err(reason) => format!("error: {reason}"),
         };
-        client.say(&answer)?;
-        client.log(format_args!("sent {answer:?}"));
+        session.send_line(&answer)?;
+        session.log(format_args!("sent {answer:?}"));
     }
     Ok(())
 }
 
 /// Reads the stock, while others may read it too.
-fn list(client: &Client, delay: Duration) -> String {
-    reading(client, |stock| {
-        thread::sleep(delay);
-        stock.iter().map(|product| format!("{product}\n")).collect()
-    })
-}
-
-/// Checks and changes the stock under one write lock: nothing comes between.
-fn sell_with_lock(client: &Client, order: Order, delay: Duration) -> Result<String> {
-    writing(client, |stock| {
-        order.check(stock)?;
-        thread::sleep(delay);
-        order.carry_out(stock)
-    })
-}
-
-/// Lets go of the lock during the sleep: what was checked may no longer hold.
-fn sell_without_lock(client: &Client, order: Order, delay: Duration) -> Result<String> {
-    writing(client, |stock| order.check(stock))?;
+fn list(session: &Session, delay: Duration) -> String {
+    let stock = read_lock(session);
     thread::sleep(delay);
-    writing(client, |stock| order.carry_out(stock))
+    stock.iter().map(|product| format!("{product}\n")).collect()
 }
 
-fn reading<T>(client: &Client, work: impl FnOnce(&[Product]) -> T) -> T {
-    client.log("waits for the read lock");
-    let stock = STOCK.read().unwrap_or_else(PoisonError::into_inner);
-    client.log("has the read lock");
-    let result = work(&stock);
-    client.log("lets go of the read lock");
-    result
+/// Holds the lock across the sleep: nothing comes between the check and the change.
+fn sell_with_lock(session: &Session, order: Order, delay: Duration) -> Result<String> {
+    let mut stock = write_lock(session);
+    order.check(&stock)?;
+    thread::sleep(delay);
+    order.apply(&mut stock)
 }
 
-fn writing<T>(client: &Client, work: impl FnOnce(&mut [Product]) -> T) -> T {
-    client.log("waits for the write lock");
-    // A panic poisons the lock, but the stock is changed in one step, so it is whole.
-    let mut stock = STOCK.write().unwrap_or_else(PoisonError::into_inner);
-    client.log("has the write lock");
-    let result = work(&mut stock);
-    client.log("lets go of the write lock");
-    result
+/// Releases the lock before the sleep: what was checked may no longer hold.
+fn sell_without_lock(session: &Session, order: Order, delay: Duration) -> Result<String> {
+    order.check(&write_lock(session))?;
+    thread::sleep(delay);
+    order.apply(&mut write_lock(session))
 }

@@ -1,0 +1,97 @@
+//! What happens, one event a line.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Lines that may wait to be written.
+const CAPACITY: usize = 4096;
+
+/// The wait after each batch, in which the next one gathers: waking the thread for every
+/// line would cost a busy server a third of its speed.
+const GATHER: Duration = Duration::from_millis(1);
+
+/// The wait before a full output that does not block is tried again.
+const RETRY: Duration = Duration::from_millis(10);
+
+/// The server's log.
+///
+/// Each line is an event after the seconds since the log was opened:
+/// `[    3.141] client 1: disconnected`.
+///
+/// Logging never blocks: lines go through a bounded channel to one thread, which writes
+/// them in batches. While nobody reads the output, up to 4096 lines wait; those that find
+/// the channel full are left out, and a line says how many. A closed output or a full disk
+/// loses its lines, and stops nobody.
+#[derive(Clone, Debug)]
+pub struct Log {
+    opened: Instant,
+    lines: SyncSender<String>,
+    left_out: Arc<AtomicU64>,
+}
+
+impl Log {
+    /// Opens the log, and starts the thread that writes it to `output`.
+    ///
+    /// # Errors
+    ///
+    /// When the thread cannot be started.
+    pub fn open(output: impl Write + Send + 'static) -> io::Result<Self> {
+        let (lines, batches) = mpsc::sync_channel(CAPACITY);
+        let log = Self { opened: Instant::now(), lines, left_out: Arc::default() };
+        let (opened, left_out) = (log.opened, Arc::clone(&log.left_out));
+        let thread = thread::Builder::new().name("log".to_owned());
+        thread.spawn(move || write_batches(opened, &batches, &left_out, output))?;
+        Ok(log)
+    }
+
+    /// Logs an event.
+    pub fn write(&self, event: impl Display) {
+        if self.lines.try_send(line(self.opened, event)).is_err() {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn line(opened: Instant, event: impl Display) -> String {
+    format!("[{:9.3}] {event}\n", opened.elapsed().as_secs_f64())
+}
+
+/// Writes the lines as they come, until the last [`Log`] is dropped.
+fn write_batches(
+    opened: Instant,
+    lines: &Receiver<String>,
+    left_out: &AtomicU64,
+    mut output: impl Write,
+) {
+    while let Ok(mut batch) = lines.recv() {
+        batch.extend(lines.try_iter().take(CAPACITY));
+        let left_out = left_out.swap(0, Ordering::Relaxed);
+        if left_out > 0 {
+            batch += &line(opened, format_args!("{left_out} lines left out: the output was full"));
+        }
+        write_all(&mut output, batch.as_bytes());
+        thread::sleep(GATHER);
+    }
+}
+
+/// Writes the whole batch, also to an output that does not block. An error is not reported,
+/// for there is nobody left to read it.
+fn write_all(output: &mut impl Write, mut batch: &[u8]) {
+    loop {
+        let written = output.write(batch).and_then(|length| {
+            batch = &batch[length..];
+            output.flush()
+        });
+        match written {
+            Ok(()) if batch.is_empty() => return,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(RETRY),
+            Err(error) if error.kind() != ErrorKind::Interrupted => return,
+            _ => {}
+        }
+    }
+}

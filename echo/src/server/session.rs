@@ -1,0 +1,224 @@
+//! One client, as the server's thread for it sees it.
+
+use std::any::Any;
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow};
+
+use super::{Log, Permit, STACK};
+
+/// The longest lingering close.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// A client of the server: its number, its stream, its lines in the log.
+///
+/// Read and write through `&Session`. A read that receives nothing for `--timeout`, and a
+/// write of which the client takes nothing for so long, fail with [`ErrorKind::TimedOut`].
+#[derive(Debug)]
+pub struct Session {
+    number: u64,
+    stream: TcpStream,
+    timeout: Duration,
+    log: Log,
+}
+
+impl Session {
+    pub(super) fn new(number: u64, stream: TcpStream, timeout: Duration, log: Log) -> Arc<Self> {
+        Arc::new(Self { number, stream, timeout, log })
+    }
+
+    /// The stream itself, for a conversation that sets its own timeouts.
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// Logs what this client does, or what is done for it.
+    pub fn log(&self, event: impl Display) {
+        self.log.write(format_args!("client {}: {event}", self.number));
+    }
+
+    /// Sends `text` and a line end in one write, hence in one segment where it fits.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is gone, or the client takes nothing for `--timeout`.
+    pub fn send_line(&self, text: impl Display) -> io::Result<()> {
+        let mut session = self;
+        session.write_all(format!("{text}\n").as_bytes())
+    }
+
+    /// Holds the conversation, then logs how it ended. An error is told to the client, too.
+    pub(super) fn serve(&self, converse: impl Fn(&Self) -> Result<()>, _permit: Permit) {
+        let conversation = AssertUnwindSafe(|| {
+            self.set_options()?;
+            converse(self)
+        });
+        let outcome = panic::catch_unwind(conversation)
+            .unwrap_or_else(|panic| Err(anyhow!("panicked: {}", panic_message(&*panic))));
+        match outcome {
+            Ok(()) => self.log("disconnected"),
+            Err(error) => {
+                self.log(format_args!("lost: {error:#}"));
+                self.send_error(&format!("{error:#}"));
+                self.drain();
+            }
+        }
+    }
+
+    /// Refuses the client without ever blocking the accept loop: the send buffer of a new
+    /// connection is empty, and the lingering close has a thread of its own. Without a
+    /// permit for that, or without a thread, the connection is closed at once.
+    pub(super) fn reject(self: &Arc<Self>, reason: &str, permit: Option<Permit>) {
+        self.log(format_args!("refused: {reason}"));
+        self.send_error(reason);
+        if let Some(permit) = permit {
+            let client = Arc::clone(self);
+            let drain = move || {
+                client.drain();
+                drop(permit);
+            };
+            let _ = thread::Builder::new().stack_size(STACK).spawn(drain);
+        }
+    }
+
+    fn set_options(&self) -> io::Result<()> {
+        // A reply is written whole: there is nothing to gather it with (Nagle's algorithm).
+        self.stream.set_nodelay(true)?;
+        let timeout = (!self.timeout.is_zero()).then_some(self.timeout);
+        self.stream.set_read_timeout(timeout)?;
+        self.stream.set_write_timeout(timeout)
+    }
+
+    /// Sends a last line, and shuts down the sending side.
+    fn send_error(&self, reason: &str) {
+        // The connection itself may be what failed: then there is nobody to tell.
+        let _ = self.stream.set_write_timeout(Some(LINGER));
+        let _ = (&self.stream).write_all(format!("error: {reason}\n").as_bytes());
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// The lingering close: discards what the client still sends, until it closes, for at
+    /// most [`LINGER`].
+    ///
+    /// Closing with unread input resets the connection, and the reset may overtake the
+    /// error line.
+    fn drain(&self) {
+        let end = Instant::now() + LINGER;
+        let mut discarded = [0; 4096];
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            // Once the client has closed, too, macOS sets no timeout, and needs none.
+            let _ = self.stream.set_read_timeout(Some(left));
+            match (&self.stream).read(&mut discarded) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Reads or writes until that succeeds or fails, or has waited for `--timeout`.
+    fn attempt<T>(
+        &self,
+        waited: &str,
+        mut operation: impl FnMut() -> io::Result<T>,
+    ) -> io::Result<T> {
+        loop {
+            match operation() {
+                // By a signal, such as the one that continues a stopped server: the client
+                // may have sent something meanwhile, so the wait starts anew.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_timeout(&error) => {
+                    let seconds = self.timeout.as_secs_f64();
+                    let reason = format!("timed out: {waited} for {seconds} s");
+                    return Err(io::Error::new(ErrorKind::TimedOut, reason));
+                }
+                result => return result,
+            }
+        }
+    }
+}
+
+impl Read for &Session {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.attempt("nothing received", || (&self.stream).read(buffer))
+    }
+}
+
+impl Write for &Session {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.attempt("nothing taken", || (&self.stream).write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether a read or a write reached the timeout set on its socket, or would block.
+///
+/// On Unix, std reports that as `WouldBlock`, and as `TimedOut` that the kernel has given up
+/// the connection, after retransmitting in vain; on Windows both are `TimedOut`.
+pub fn is_timeout(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::WouldBlock || cfg!(windows) && error.kind() == ErrorKind::TimedOut
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    match panic.downcast_ref::<String>() {
+        Some(message) => message,
+        None => panic.downcast_ref::<&str>().copied().unwrap_or("no message"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A session, and its client's side.
+    fn session(timeout: Duration) -> (Arc<Session>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        let log = Log::open(io::sink()).unwrap();
+        (Session::new(1, stream, timeout, log), client)
+    }
+
+    #[test]
+    fn a_read_that_receives_nothing_for_the_timeout_says_so() {
+        let (session, _client) = session(Duration::from_millis(50));
+        session.set_options().unwrap();
+        let began = Instant::now();
+        let error = (&*session).read(&mut [0]).unwrap_err();
+        assert_eq!(error.to_string(), "timed out: nothing received for 0.05 s");
+        assert!(began.elapsed() >= session.timeout);
+    }
+
+    #[test]
+    #[cfg_attr(windows, ignore = "there, both have the same error kind")]
+    fn a_connection_that_the_kernel_gave_up_has_not_reached_our_timeout() {
+        let (session, _client) = session(Duration::from_secs(600));
+        let given_up = || io::Error::from(ErrorKind::TimedOut);
+        let error = session.attempt("nothing received", || Err::<(), _>(given_up())).unwrap_err();
+        assert_eq!(error.to_string(), given_up().to_string());
+    }
+
+    #[test]
+    fn an_interrupted_read_starts_anew() {
+        let (session, _client) = session(Duration::ZERO);
+        let mut results = [Err(ErrorKind::Interrupted.into()), Ok(7)].into_iter();
+        let read = session.attempt("nothing received", || results.next().unwrap());
+        assert_eq!(read.unwrap(), 7);
+    }
+}
