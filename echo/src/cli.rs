@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-/// The most seconds of a duration: about twelve days, far within what an
-/// [`Instant`](std::time::Instant) can be moved by.
-const MOST_SECONDS: f64 = 1e6;
+/// The longest duration, in seconds: about twelve days, so that adding it to an
+/// [`Instant`](std::time::Instant) cannot overflow.
+const MAX_SECONDS: f64 = 1e6;
 
 /// Reads `HOST:PORT`: a name, an IPv4 address or an IPv6 address in brackets, and a port.
 ///
@@ -36,7 +36,7 @@ pub fn address(text: &str) -> Result<String> {
 pub fn seconds(text: &str) -> Result<Duration> {
     let expected = "expected a number of seconds: 0, or 1e-9 to 1000000";
     let seconds: f64 = text.parse().ok().context(expected)?;
-    ensure!(seconds == 0.0 || (1e-9..=MOST_SECONDS).contains(&seconds), expected);
+    ensure!(seconds == 0.0 || (1e-9..=MAX_SECONDS).contains(&seconds), expected);
     Ok(Duration::from_secs_f64(seconds))
 }
 

@@ -25,10 +25,10 @@ const LONGEST_REPLY: usize = 4096;
 #[derive(Debug)]
 pub struct Client {
     replies: BufReader<TcpStream>,
-    /// Bytes handed to the sender so far.
+    /// Bytes sent, counted just before they are.
     sent: Arc<AtomicU64>,
-    /// How the sending ended, once it has.
-    outcome: Option<Receiver<Result<()>>>,
+    /// Tells how the sending ended.
+    sending: Option<Receiver<Result<()>>>,
 }
 
 impl Client {
@@ -52,19 +52,19 @@ impl Client {
         stream.set_nodelay(true)?;
         let (server, own) = (stream.peer_addr()?, stream.local_addr()?);
         cli::notice(format_args!("connected to {server} as {own}\n"));
-        Ok(Self { replies: BufReader::new(stream), sent: Arc::default(), outcome: None })
+        Ok(Self { replies: BufReader::new(stream), sent: Arc::default(), sending: None })
     }
 
     /// Sends all of `input`, then shuts down the sending side.
     ///
     /// # Errors
     ///
-    /// When the thread cannot be started. An error of `input` ends the sending, and is
-    /// returned in place of the replies that are still to come.
+    /// When the thread cannot be started. An error of `input` ends the sending; it is returned
+    /// where the replies end.
     pub fn send(&mut self, mut input: impl Read + Send + 'static) -> Result<()> {
         self.send_with(move |sender| {
-            // Not `io::copy`: from a pipe it splices, and a splice that waits for the server
-            // holds the pipe's lock, on which the pipe's writer then waits, too.
+            // Not `io::copy`: from a pipe to a socket it calls `splice` on Linux, which holds the
+            // pipe's lock while it waits for the server, and so blocks the pipe's writer.
             let mut buffer = vec![0; 64 * 1024];
             loop {
                 match input.read(&mut buffer) {
@@ -88,17 +88,18 @@ impl Client {
     ) -> Result<()> {
         let stream = self.replies.get_ref().try_clone()?;
         let sender = Sender { stream, sent: Arc::clone(&self.sent) };
-        let (done, outcome) = mpsc::channel();
-        self.outcome = Some(outcome);
+        let (done, sending) = mpsc::channel();
+        self.sending = Some(sending);
         thread::Builder::new().name("sender".to_owned()).spawn(move || {
-            // First the outcome, for the server answers the shutdown with the end of stream.
+            // First the outcome: the server answers the shutdown with the end of stream, and
+            // then the outcome is looked for.
             let _ = done.send(work(&sender));
             let _ = sender.stream.shutdown(Shutdown::Write);
         })?;
         Ok(())
     }
 
-    /// How many bytes were sent so far.
+    /// How many bytes were sent so far, those just being sent included.
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::SeqCst)
     }
@@ -127,7 +128,7 @@ impl Client {
             Ok(None) => self.end().map(|()| None),
             Err(error) => match error.downcast::<io::Error>() {
                 Ok(error) => Err(self.failure(Closed(Some(error)).into())),
-                Err(error) => Err(error.context("the server did not send a reply")),
+                Err(error) => Err(error.context("invalid reply")),
             },
         }
     }
@@ -151,7 +152,7 @@ impl Client {
     /// # Errors
     ///
     /// As [`Client::reply`], and when the server closes the connection.
-    pub fn answer(&mut self) -> Result<String> {
+    pub fn expect_reply(&mut self) -> Result<String> {
         Ok(self.reply()?.ok_or(Closed(None))?)
     }
 
@@ -169,8 +170,9 @@ impl Client {
         }
     }
 
+    /// How the sending ended, if it has; said once.
     fn outcome(&self) -> Option<Result<()>> {
-        self.outcome.as_ref()?.try_recv().ok()
+        self.sending.as_ref()?.try_recv().ok()
     }
 }
 
@@ -213,5 +215,5 @@ impl Error for Closed {}
 
 /// The error of a client that waited for one thing and received `line`.
 pub fn unexpected(line: &str, expected: &str) -> anyhow::Error {
-    anyhow!("the server sent {}: expected {expected}", Preview(line.as_bytes()))
+    anyhow!("the server sent {}: expected {expected}", Preview(line))
 }

@@ -28,7 +28,7 @@
 //! - [`server`]: listening, accepting, a thread per client, the log;
 //! - [`client`]: connecting, sending and receiving at once;
 //! - [`lines`]: lines of bounded length;
-//! - [`preview`]: text from the other side, made safe to show;
+//! - [`preview`]: text from the peer, made safe to show;
 //! - [`cli`]: arguments, printing, exit status.
 //!
 //! # What a server can know of a client that is gone
@@ -42,8 +42,8 @@
 //!
 //! A kill looks like a close because it is one: the client's kernel closes the
 //! connection for it. A vanished host tells nobody. A server that waits to read is saved
-//! by its timeout; one that only writes, as `random-stream` does, goes on until the send
-//! buffer is full or the kernel stops retransmitting, on Linux after about 15 minutes
+//! by its timeout. `random-stream`, for which a silent client is normal, goes on until the
+//! send buffer is full or the kernel stops retransmitting, on Linux after about 15 minutes
 //! ([`tcp_retries2`]). Keepalive probes and `TCP_USER_TIMEOUT` would tell sooner, but std
 //! has no call that sets them.
 //!

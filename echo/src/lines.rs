@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Read};
 use anyhow::{Result, ensure};
 
 /// Reads a line of at most `limit` bytes, without its end (LF or CR LF); `None` is the end
-/// of the stream. What is not UTF-8 in it becomes `�`.
+/// of the stream. What is not UTF-8 becomes `�`.
 ///
 /// # Errors
 ///

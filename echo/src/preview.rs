@@ -1,29 +1,30 @@
-//! Text from the other side, made safe to show.
+//! Text from the peer, made safe to show.
 
 use std::fmt;
 
-/// The most characters of a text that are shown.
-const LENGTH: usize = 80;
+/// How many characters of a text are shown.
+const MAX_LENGTH: usize = 80;
 
-/// Shows bytes in quotes, as the log does.
+/// Shows text or bytes in quotes, as the log does.
 ///
 /// Line ends and other control characters are escaped, what is not UTF-8 becomes `�`, and
 /// after 80 characters the rest becomes `…`.
 #[derive(Clone, Copy, Debug)]
-pub struct Preview<'a>(pub &'a [u8]);
+pub struct Preview<T>(pub T);
 
-impl fmt::Display for Preview<'_> {
+impl<T: AsRef<[u8]>> fmt::Display for Preview<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A character has at most 4 bytes; one more shows whether the text goes on.
-        let start = &self.0[..self.0.len().min(4 * (LENGTH + 1))];
+        let bytes = self.0.as_ref();
+        let start = &bytes[..bytes.len().min(4 * (MAX_LENGTH + 1))];
         let text = String::from_utf8_lossy(start);
         let (shown, rest) = cut(&text);
         write!(formatter, "{shown:?}{rest}")
     }
 }
 
-/// Text that is a message in itself, such as a server's error line: as it is, up to 80
-/// characters, but for control characters, which are escaped.
+/// Shows text without quotes, such as a server's error line: control characters are escaped,
+/// and after 80 characters the rest becomes `…`.
 pub fn printable(text: &str) -> String {
     let (shown, rest) = cut(text);
     let mut printable = String::new();
@@ -38,7 +39,7 @@ pub fn printable(text: &str) -> String {
 
 /// What is shown of `text`, and what stands for the rest.
 fn cut(text: &str) -> (&str, &str) {
-    match text.char_indices().nth(LENGTH) {
+    match text.char_indices().nth(MAX_LENGTH) {
         None => (text, ""),
         Some((end, _)) => (&text[..end], "…"),
     }
@@ -48,8 +49,8 @@ fn cut(text: &str) -> (&str, &str) {
 mod tests {
     use super::*;
 
-    fn preview(bytes: impl AsRef<[u8]>) -> String {
-        Preview(bytes.as_ref()).to_string()
+    fn preview(text: impl AsRef<[u8]>) -> String {
+        Preview(text).to_string()
     }
 
     #[test]

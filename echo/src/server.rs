@@ -19,7 +19,7 @@ pub use session::{Session, is_timeout};
 /// Stack of a client's thread, in bytes; only the pages that it touches are resident.
 const STACK: usize = 256 * 1024;
 
-/// Rejected clients that may have a lingering close at the same time.
+/// How many rejected clients may have a lingering close at the same time.
 const REJECTIONS: usize = 100;
 
 /// The wait after a failed accept, which doubles while accepting goes on failing.
@@ -36,7 +36,7 @@ pub struct Limits {
     #[arg(value_parser = |text: &str| cli::integer(text, 1..=10_000_usize))]
     pub max_clients: usize,
 
-    /// Drop a client after so long a wait; 0 waits for ever
+    /// Drop a client that stalls this long; 0 waits for ever
     #[arg(long, value_name = "SECONDS", default_value = "600", allow_negative_numbers = true)]
     #[arg(value_parser = cli::seconds)]
     pub timeout: Duration,
@@ -47,7 +47,7 @@ pub struct Limits {
 pub struct Server {
     listener: TcpListener,
     limits: Limits,
-    /// Of a client's thread, in bytes.
+    /// The stack of a client's thread, in bytes.
     stack: usize,
     log: Log,
 }
@@ -57,7 +57,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When `addr` is not an address of this machine, is in use, or is not permitted, and
+    /// When `addr` is not an address of this machine, is in use, or needs privileges, and
     /// when the log's thread cannot be started.
     pub fn bind(exercise: &str, addr: &str, limits: Limits) -> Result<Self> {
         let listener = TcpListener::bind(addr).map_err(|error| cannot_listen(addr, &error))?;
@@ -111,13 +111,16 @@ impl Server {
     }
 }
 
-/// Permits to be served, of which there are `limit`.
+/// A pool of `limit` permits.
+///
+/// A permit is a clone of `acquired`, so the number of clones tells how many there are. Only
+/// the accept loop acquires: nothing comes between counting and cloning.
 struct Permits {
     limit: usize,
     acquired: Permit,
 }
 
-/// Gives its place back when it is dropped, in a panic too.
+/// Given back to its pool when it is dropped, in a panic too.
 type Permit = Arc<()>;
 
 impl Permits {
@@ -126,14 +129,15 @@ impl Permits {
     }
 
     fn acquire(&self) -> Option<Permit> {
-        (Arc::strong_count(&self.acquired) <= self.limit).then(|| Arc::clone(&self.acquired))
+        let count = Arc::strong_count(&self.acquired) - 1; // All but the pool's own.
+        (count < self.limit).then(|| Arc::clone(&self.acquired))
     }
 }
 
 fn cannot_listen(addr: &str, error: &io::Error) -> anyhow::Error {
     let hint = match error.kind() {
         io::ErrorKind::AddrInUse => "stop the program that listens there, or choose another port",
-        _ => "choose an address of this machine",
+        _ => "choose an address of this machine and a port above 1023",
     };
     anyhow!("cannot listen on {addr}: {error}\n{hint} with --addr, such as --addr 127.0.0.1:0")
 }

@@ -13,7 +13,7 @@ pub enum Action {
     Sum,
     /// `mean`, `average`, `moyenne`.
     Mean,
-    /// `stddev`, `écart-type`, `ecart-type`: of the population, that is divided by n
+    /// `stddev`, `écart-type`, `ecart-type`: of the population, that is, divided by *n*.
     StandardDeviation,
     /// `min`.
     Min,
@@ -34,7 +34,7 @@ impl FromStr for Action {
             }
             "min" => Self::Min,
             "max" => Self::Max,
-            _ => bail!("expected sum, mean, stddev, min or max, not {}", Preview(name.as_bytes())),
+            _ => bail!("expected sum, mean, stddev, min or max, not {}", Preview(name)),
         })
     }
 }

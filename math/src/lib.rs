@@ -30,11 +30,13 @@
 
 mod action;
 mod number;
+mod question;
 mod statistics;
 mod tokens;
 
 pub use action::Action;
 pub use number::{format_number, parse_number};
+pub use question::Question;
 pub use statistics::Statistics;
 pub use tokens::Tokens;
 

@@ -9,10 +9,10 @@ use echo::preview::Preview;
 ///
 /// When `token` is not a decimal number, or one beyond ±1.8 × 10³⁰⁸.
 pub fn parse_number(token: &str) -> Result<f64> {
-    let preview = Preview(token.as_bytes());
+    let preview = Preview(token);
     match token.parse::<f64>() {
         Ok(number) if number.is_finite() => Ok(number),
-        // What `f64` reads as infinite is too great, or a word for it.
+        // What `f64` reads as infinite is out of range, or a word such as `inf`.
         Ok(_) if token.contains(|character: char| character.is_ascii_digit()) => {
             bail!("outside the range of a 64-bit float: {preview}")
         }

@@ -7,7 +7,7 @@ use crate::Action;
 
 /// The least sum of squares that is accurate: squares below 10^-308 lose their digits, and
 /// 10^9 of them must not matter.
-const LEAST_SQUARES: f64 = 1e-290;
+const MIN_SUM_OF_SQUARES: f64 = 1e-290;
 
 /// What an action needs to know of the numbers so far.
 ///
@@ -105,7 +105,7 @@ impl Statistics {
         squares.add_product(-mean, rest.high);
         squares.add_product(-mean, rest.low);
         let squares = squares.value();
-        if squares < LEAST_SQUARES { f64::NAN } else { (squares / n).sqrt() }
+        if squares < MIN_SUM_OF_SQUARES { f64::NAN } else { (squares / n).sqrt() }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 numbers, years of sending")]

@@ -14,8 +14,8 @@ const CAPACITY: usize = 16 * 1024;
 /// The tokens of a stream: what stands between white space.
 ///
 /// How the bytes arrived makes no difference: a token that is cut in two by a packet's end
-/// is whole again here, and many that came in one packet are taken one by one. One exception
-/// serves those who send no line end: a `=` that came last is a token at once. What is not
+/// is whole again here, and many that came in one packet are taken one by one. A `=` at the end of
+/// what has arrived is a token at once, so that the answer needs no line end. What is not
 /// UTF-8 becomes `�`.
 #[derive(Debug)]
 pub struct Tokens<R> {

@@ -38,13 +38,13 @@ use echo::server::is_timeout;
 /// Where the server listens unless `--addr` says otherwise.
 pub const ADDR: &str = "127.0.0.1:7002";
 
-/// The end of a wait is slept: a sleep ends on time, a read's timeout may not. The sleep
-/// lasts 40 to 63 ms, in which a close goes unnoticed.
+/// The last part of a wait is a sleep, for a sleep ends on time and a read's timeout may not.
+/// Meanwhile a close goes unnoticed: for 63 ms at the most.
 const NAP: Duration = Duration::from_millis(40);
 
-/// The most reads, of 4 KiB each, after the nap. They empty the kernel's buffer, unless the
-/// client sends without end.
-const MOST_READS: u32 = 4096;
+/// How many reads, of 4 KiB each, follow the nap at most. They empty the kernel's buffer,
+/// unless the client sends without end.
+const MAX_READS: u32 = 4096;
 
 /// When the next number is due.
 #[derive(Clone, Copy, Debug)]
@@ -79,12 +79,12 @@ impl Schedule {
 /// there.
 ///
 /// Most of the wait is a read with a timeout, which a close ends at once. The kernel may end
-/// it late by an eighth of its length, so it is set to eight ninths of the time. The last 40
-/// to 63 ms are slept, which ends on time, and followed by reads that do not block.
+/// it late by an eighth of its length, so it is set to eight ninths of the time. The rest is
+/// the nap, and then reads that do not block tell whether the client closed meanwhile.
 ///
 /// # Errors
 ///
-/// When the connection was reset, or the kernel has given it up.
+/// When the connection was reset, or the kernel gave up on it.
 pub fn pause(stream: &TcpStream, schedule: &Schedule) -> io::Result<bool> {
     loop {
         let wait = schedule.wait();
@@ -97,14 +97,14 @@ pub fn pause(stream: &TcpStream, schedule: &Schedule) -> io::Result<bool> {
         } else {
             thread::sleep(wait);
             stream.set_nonblocking(true)?;
-            let is_there = discard(stream, MOST_READS);
+            let is_there = discard(stream, MAX_READS);
             stream.set_nonblocking(false)?;
             return is_there;
         }
     }
 }
 
-/// Throws away what the client has sent, in at most so many reads; tells whether it is still
+/// Throws away what the client has sent, in `reads` reads at most; tells whether it is still
 /// there.
 fn discard(mut stream: impl Read, reads: u32) -> io::Result<bool> {
     let mut discarded = [0; 4096];

@@ -1,4 +1,4 @@
-//! Exercise 4: a shop whose stock many may read at once, and one at a time may change.
+//! Exercise 4: a shop whose stock many clients may list at once, and one at a time may change.
 //!
 //! ```text
 //! cargo run -p shop --bin server
@@ -7,7 +7,7 @@
 //!
 //! # The conversation
 //!
-//! 1. On connecting, the server takes the read lock, sleeps inside it for `--delay`
+//! 1. When a client connects, the server takes the read lock, sleeps inside it for `--delay`
 //!    seconds, as a slow database would, and sends the stock: a line
 //!    `ID<TAB>QUANTITY<TAB>NAME` for each product, then an empty line.
 //! 2. The client sends `ID QUANTITY`. Under the write lock the server checks the stock,
@@ -32,12 +32,12 @@
 //!
 //! # The lock
 //!
-//! Readers share the lock, so twenty lists take one delay. A writer has it alone, so
+//! Readers share the lock, so twenty lists take one delay. A writer holds it alone, so
 //! twenty orders take twenty delays, and nothing happens between a check and its change:
 //! the quantity is never negative. With `--no-lock` the check and the change still happen,
 //! but others may come between them, and the quantity can go below zero.
 //!
-//! Who is next, [`RwLock`](std::sync::RwLock) leaves to the system. On Linux and Windows,
+//! [`RwLock`](std::sync::RwLock) leaves it to the system who is next. On Linux and Windows,
 //! std lets a waiting writer go before readers that come later: a list that arrives while
 //! an order waits, waits too, although others are being read.
 
@@ -89,9 +89,7 @@ impl FromStr for Product {
                 name: name.to_owned(),
             })
         };
-        parse().with_context(|| {
-            format!("expected ID<TAB>QUANTITY<TAB>NAME, not {}", Preview(line.as_bytes()))
-        })
+        parse().with_context(|| format!("expected ID<TAB>QUANTITY<TAB>NAME, not {}", Preview(line)))
     }
 }
 

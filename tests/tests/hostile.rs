@@ -268,7 +268,7 @@ fn one_who_sends_and_never_reads_costs_nothing_and_is_dropped() {
                     while stream.write_all(questions.as_bytes()).is_ok() && !is_stream {}
                 });
                 others(&exercise, &server);
-                server.log().wait("client 51: lost: timed out: nothing taken for 1 s");
+                server.log().wait("client 51: lost: timed out: nothing could be sent for 1 s");
                 let grown = server.status("VmRSS").saturating_sub(before);
                 assert!(grown < 2048, "{}: grown by {grown} KiB", exercise.name);
                 drop(flood);
@@ -417,7 +417,7 @@ fn a_servers_error_reaches_the_terminal_escaped_and_cut() {
     }
     let addr = serve("", format!("error: {}\n", "x".repeat(60_000)));
     let outcome = tests::run(MATH.client, &["--addr", &addr, "sum", "1"], "");
-    let expected = "error: the server did not send a reply: a line of more than 4096 bytes";
+    let expected = "error: invalid reply: a line of more than 4096 bytes";
     assert_eq!(outcome.stderr.lines().last(), Some(expected));
 }
 
@@ -572,7 +572,7 @@ fn a_full_standard_output_stops_nobody_and_says_what_is_left_out() {
     }
     // It is read again, and goes on.
     let log = Lines::of(stdout);
-    log.wait(" lines left out: the output was full");
+    log.wait(" lines dropped: the output was full");
     peer.send("last");
     log.wait("received 4 bytes: \"last\"");
     for line in log.so_far() {

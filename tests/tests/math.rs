@@ -87,7 +87,7 @@ fn a_wrong_word_ends_its_own_conversation_with_a_reason() {
             "sum 1e308 1e308 -1e308 =",
             "error: the sum of these numbers is outside the range of a 64-bit float\n",
         ),
-        ("sum 1 2", "error: expected = before the end\n"),
+        ("sum 1 2", "error: the input ended before =\n"),
     ] {
         assert_eq!(converse(&server, text), reason);
     }
@@ -164,7 +164,7 @@ fn the_client_says_the_servers_reason() {
     let server = Server::start(SERVER, &[]);
     for (args, input, answer, reason) in [
         (&["max"][..], "", "", "the max of no numbers is undefined"),
-        (&[], "sum 1 =\nsum 2", "1", "expected = before the end"),
+        (&[], "sum 1 =\nsum 2", "1", "the input ended before ="),
         (
             &["somme", "1", "=", "deux"],
             "",

@@ -1,4 +1,4 @@
-//! What happens, one event a line.
+//! The server's log, one event a line.
 
 use std::fmt::{Display, Write as _};
 use std::io::{self, ErrorKind, Write};
@@ -25,13 +25,13 @@ const RETRY: Duration = Duration::from_millis(10);
 ///
 /// Logging never blocks: lines go through a bounded channel to one thread, which writes
 /// them in batches. While nobody reads the output, up to 4096 lines wait; those that find
-/// the channel full are left out, and a line says how many. A closed output or a full disk
+/// the channel full are dropped, and a line says how many. A closed output or a full disk
 /// loses its lines, and stops nobody.
 #[derive(Clone, Debug)]
 pub struct Log {
     opened: Instant,
     lines: SyncSender<String>,
-    left_out: Arc<AtomicU64>,
+    dropped: Arc<AtomicU64>,
 }
 
 impl Log {
@@ -41,18 +41,18 @@ impl Log {
     ///
     /// When the thread cannot be started.
     pub fn open(output: impl Write + Send + 'static) -> io::Result<Self> {
-        let (lines, batches) = mpsc::sync_channel(CAPACITY);
-        let log = Self { opened: Instant::now(), lines, left_out: Arc::default() };
-        let (opened, left_out) = (log.opened, Arc::clone(&log.left_out));
+        let (lines, receiver) = mpsc::sync_channel(CAPACITY);
+        let log = Self { opened: Instant::now(), lines, dropped: Arc::default() };
+        let (opened, dropped) = (log.opened, Arc::clone(&log.dropped));
         let thread = thread::Builder::new().name("log".to_owned());
-        thread.spawn(move || write_batches(opened, &batches, &left_out, output))?;
+        thread.spawn(move || write_batches(opened, &receiver, &dropped, output))?;
         Ok(log)
     }
 
     /// Logs an event.
     pub fn write(&self, event: impl Display) {
         if self.lines.try_send(line(self.opened, event)).is_err() {
-            self.left_out.fetch_add(1, Ordering::Relaxed);
+            self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -69,14 +69,14 @@ fn line(opened: Instant, event: impl Display) -> String {
 fn write_batches(
     opened: Instant,
     lines: &Receiver<String>,
-    left_out: &AtomicU64,
+    dropped: &AtomicU64,
     mut output: impl Write,
 ) {
     while let Ok(mut batch) = lines.recv() {
         batch.extend(lines.try_iter().take(CAPACITY));
-        let left_out = left_out.swap(0, Ordering::Relaxed);
-        if left_out > 0 {
-            batch += &line(opened, format_args!("{left_out} lines left out: the output was full"));
+        let dropped = dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            batch += &line(opened, format_args!("{dropped} lines dropped: the output was full"));
         }
         write_all(&mut output, batch.as_bytes());
         thread::sleep(GATHER);

@@ -1,4 +1,4 @@
-//! One client, as the server's thread for it sees it.
+//! The server's side of one connection.
 
 use std::any::Any;
 use std::fmt::Display;
@@ -16,7 +16,7 @@ use super::{Log, Permit, STACK};
 /// The longest lingering close.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// A client of the server: its number, its stream, its lines in the log.
+/// The server's side of one connection: the client's number, stream and lines in the log.
 ///
 /// Read and write through `&Session`. A read that receives nothing for `--timeout`, and a
 /// write of which the client takes nothing for so long, fail with [`ErrorKind::TimedOut`].
@@ -78,9 +78,9 @@ impl Session {
         self.log(format_args!("refused: {reason}"));
         self.send_error(reason);
         if let Some(permit) = permit {
-            let client = Arc::clone(self);
+            let session = Arc::clone(self);
             let drain = move || {
-                client.drain();
+                session.drain();
                 drop(permit);
             };
             let _ = thread::Builder::new().stack_size(STACK).spawn(drain);
@@ -116,7 +116,7 @@ impl Session {
             if left.is_zero() {
                 return;
             }
-            // Once the client has closed, too, macOS sets no timeout, and needs none.
+            // It fails on macOS once the client has closed, too; then the read ends at once.
             let _ = self.stream.set_read_timeout(Some(left));
             match (&self.stream).read(&mut discarded) {
                 Ok(0) => return,
@@ -130,7 +130,7 @@ impl Session {
     /// Reads or writes until that succeeds or fails, or has waited for `--timeout`.
     fn attempt<T>(
         &self,
-        waited: &str,
+        what: &str,
         mut operation: impl FnMut() -> io::Result<T>,
     ) -> io::Result<T> {
         loop {
@@ -140,7 +140,7 @@ impl Session {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_timeout(&error) => {
                     let seconds = self.timeout.as_secs_f64();
-                    let reason = format!("timed out: {waited} for {seconds} s");
+                    let reason = format!("timed out: {what} for {seconds} s");
                     return Err(io::Error::new(ErrorKind::TimedOut, reason));
                 }
                 result => return result,
@@ -157,7 +157,7 @@ impl Read for &Session {
 
 impl Write for &Session {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.attempt("nothing taken", || (&self.stream).write(bytes))
+        self.attempt("nothing could be sent", || (&self.stream).write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -167,8 +167,8 @@ impl Write for &Session {
 
 /// Whether a read or a write reached the timeout set on its socket, or would block.
 ///
-/// On Unix, std reports that as `WouldBlock`, and as `TimedOut` that the kernel has given up
-/// the connection, after retransmitting in vain; on Windows both are `TimedOut`.
+/// On Unix, std reports that as `WouldBlock`; `TimedOut` means that the kernel gave up on the
+/// connection, after retransmitting in vain. On Windows both are `TimedOut`.
 pub fn is_timeout(error: &io::Error) -> bool {
     error.kind() == ErrorKind::WouldBlock || cfg!(windows) && error.kind() == ErrorKind::TimedOut
 }

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use clap::Parser;
 use echo::cli::{self, END_OF_INPUT};
 use echo::client::{Client, unexpected};
-use math::parse_number;
+use math::{Question, parse_number};
 
 /// Has the math server compute the sum, mean, stddev, min or max of numbers.
 #[derive(Parser)]
@@ -18,7 +18,7 @@ struct Args {
     action: Option<String>,
 
     /// The numbers; without them, they come from standard input
-    #[arg(allow_hyphen_values = true, value_parser = number)]
+    #[arg(allow_hyphen_values = true, value_parser = not_an_option)]
     numbers: Vec<String>,
 
     /// Where the server listens
@@ -37,7 +37,7 @@ fn run() -> Result<()> {
     let asks = args.action.is_some();
     server.send(question(args.action, &args.numbers))?;
     if asks {
-        print_answer(&server.answer()?)?;
+        print_answer(&server.expect_reply()?)?;
     }
     while let Some(answer) = server.reply()? {
         print_answer(&answer)?;
@@ -60,7 +60,7 @@ fn question(action: Option<String>, numbers: &[String]) -> Box<dyn Read + Send> 
     } else {
         Box::new(Cursor::new(numbers.join(" ")))
     };
-    Box::new(Cursor::new(action + " ").chain(Ended { numbers, last: 0 }))
+    Box::new(Cursor::new(action + " ").chain(Question::new(numbers)))
 }
 
 /// Standard input, with a hint for the person at the terminal.
@@ -71,29 +71,9 @@ fn typed(what: &str) -> Box<dyn Read + Send> {
     Box::new(io::stdin())
 }
 
-/// Numbers, and the `=` that ends them unless it is there already.
-struct Ended<R> {
-    numbers: R,
-    /// The last byte that was not white space.
-    last: u8,
-}
-
-impl<R: Read> Read for Ended<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.numbers.read(buffer)?;
-        let last = buffer[..length].iter().rfind(|byte| !byte.is_ascii_whitespace());
-        self.last = *last.unwrap_or(&self.last);
-        if length > 0 || self.last == b'=' {
-            return Ok(length);
-        }
-        self.last = b'=';
-        (&b" =\n"[..]).read(buffer)
-    }
-}
-
-/// Reads a number, or rather leaves that to the server. To clap, all that follows the first
-/// one is a number, for `-1e-7` looks like an option to it.
-fn number(text: &str) -> Result<String> {
+/// Takes anything for a number but an option, and leaves the rest to the server. To clap, all
+/// that follows the first number is one, for `-1e-7` would look like an option.
+fn not_an_option(text: &str) -> Result<String> {
     ensure!(!text.starts_with("--"), "options go before the numbers");
     Ok(text.to_owned())
 }

@@ -35,15 +35,15 @@ fn converse(session: &Session) -> Result<()> {
     let mut tokens = Tokens::new(session);
     while let Some(token) = tokens.next()? {
         let action: Action = token.parse()?;
-        let mut numbers = Statistics::new(action);
+        let mut statistics = Statistics::new(action);
         loop {
-            match tokens.next()?.context("expected = before the end")? {
+            match tokens.next()?.context("the input ended before =")? {
                 "=" => break,
-                token => numbers.push(parse_number(token)?),
+                token => statistics.push(parse_number(token)?),
             }
         }
-        let answer = format_number(numbers.answer()?);
-        session.log(format_args!("{action} of {} numbers: {answer}", numbers.count()));
+        let answer = format_number(statistics.answer()?);
+        session.log(format_args!("{action} of {} numbers: {answer}", statistics.count()));
         session.send_line(answer)?;
     }
     Ok(())

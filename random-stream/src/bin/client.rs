@@ -31,7 +31,7 @@ fn run() -> Result<()> {
     let args = Args::parse();
     let mut server = Client::connect("random-stream", &args.addr)?;
     for _ in 0..args.count.unwrap_or(u64::MAX) {
-        let number = server.answer()?;
+        let number = server.expect_reply()?;
         ensure!(number.parse::<i64>().is_ok(), unexpected(&number, "an integer"));
         cli::print(number + "\n")?;
     }

@@ -29,12 +29,12 @@ struct Args {
     #[arg(value_parser = interval)]
     interval: Duration,
 
-    /// The least number
+    /// The smallest number
     #[arg(long, value_name = "N", default_value = "1", allow_negative_numbers = true)]
     #[arg(value_parser = |text: &str| cli::integer(text, i64::MIN..=i64::MAX))]
     min: i64,
 
-    /// The greatest number
+    /// The largest number
     #[arg(long, value_name = "N", default_value = "100", allow_negative_numbers = true)]
     #[arg(value_parser = |text: &str| cli::integer(text, i64::MIN..=i64::MAX))]
     max: i64,

@@ -12,8 +12,8 @@ use echo::lines::read_line;
 use echo::preview::printable;
 use shop::{LONGEST_ORDER, Product};
 
-/// The most products that are shown.
-const MOST_PRODUCTS: usize = 1000;
+/// How many products are shown.
+const MAX_PRODUCTS: usize = 1000;
 
 /// Shows the stock of the shop, then orders from it.
 #[derive(Parser)]
@@ -54,11 +54,11 @@ fn run() -> Result<()> {
 fn receive_stock(server: &mut Client) -> Result<Vec<Product>> {
     let mut stock = Vec::new();
     loop {
-        let line = server.answer()?;
+        let line = server.expect_reply()?;
         if line.is_empty() {
             return Ok(stock);
         }
-        ensure!(stock.len() < MOST_PRODUCTS, "the server sent more than {MOST_PRODUCTS} products");
+        ensure!(stock.len() < MAX_PRODUCTS, "the server sent more than {MAX_PRODUCTS} products");
         stock.push(line.parse::<Product>()?);
     }
 }
@@ -79,7 +79,7 @@ fn table(stock: &[Product]) -> String {
 fn order_once(server: &mut Client, id: u32, quantity: i64) -> Result<()> {
     server.send(Cursor::new(format!("{id} {quantity}\n")))?;
     notice("waiting for the answer\n");
-    print_confirmation(&server.answer()?)
+    print_confirmation(&server.expect_reply()?)
 }
 
 fn print_confirmation(answer: &str) -> Result<()> {
@@ -107,12 +107,12 @@ fn take_orders(server: &mut Client) -> Result<()> {
 
 /// Sends one order after another, each when the one before is answered.
 fn send_orders(sender: &Sender, answers: &Receiver<()>) -> Result<()> {
-    let is_asked = io::stdin().is_terminal();
+    let is_interactive = io::stdin().is_terminal();
     // The last line of a file may lack its end.
-    let end: &[u8] = if is_asked { b"" } else { b"\n" };
+    let end: &[u8] = if is_interactive { b"" } else { b"\n" };
     let mut input = io::stdin().lock().chain(end);
     loop {
-        if is_asked {
+        if is_interactive {
             notice(format_args!("ID QUANTITY, such as 1 3, or {} to leave> ", cli::END_OF_INPUT));
         }
         let line = read_line(&mut input, LONGEST_ORDER).context("cannot read the orders")?;
@@ -125,7 +125,7 @@ fn send_orders(sender: &Sender, answers: &Receiver<()>) -> Result<()> {
             continue;
         }
         sender.send(format!("{order}\n"))?;
-        if is_asked {
+        if is_interactive {
             notice("waiting for the answer\n");
         }
         if answers.recv().is_err() {

@@ -53,7 +53,7 @@ fn converse(session: &Session, args: &Args) -> Result<()> {
     let sell = if args.no_lock { sell_without_lock } else { sell_with_lock };
     let mut lines = BufReader::new(session);
     while let Some(line) = read_line(&mut lines, LONGEST_ORDER)? {
-        session.log(format_args!("received {}", Preview(line.as_bytes())));
+        session.log(format_args!("received {}", Preview(&line)));
         let order = line.parse::<Order>();
         let answer = match order.and_then(|order| sell(session, order, args.delay)) {
             Ok(confirmation) => confirmation,
@@ -80,7 +80,8 @@ fn sell_with_lock(session: &Session, order: Order, delay: Duration) -> Result<St
     order.apply(&mut stock)
 }
 
-/// Releases the lock before the sleep: what was checked may no longer hold.
+/// Releases the lock before the sleep, where each guard is dropped at the end of its line:
+/// what was checked may no longer hold.
 fn sell_without_lock(session: &Session, order: Order, delay: Duration) -> Result<String> {
     order.check(&write_lock(session))?;
     thread::sleep(delay);

@@ -1,0 +1,164 @@
+//! `timeline`: what is drawn of the lock, from real logs and from made-up ones.
+
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
+
+use tests::{Peer, Server, program};
+
+#[path = "../../shop/examples/timeline.rs"]
+#[expect(dead_code, reason = "its `main` is not run here")]
+mod timeline;
+
+const README: &str = include_str!("../../README.md");
+
+fn draw(log: impl AsRef<[u8]>) -> String {
+    timeline::draw(log.as_ref()).unwrap()
+}
+
+/// A picture without what is different every time: each run of a glyph becomes one of it,
+/// gaps and times disappear.
+fn lasting(picture: &str) -> Vec<String> {
+    let lines = picture.lines().filter(|line| line.starts_with("client"));
+    lines
+        .map(|line| {
+            let mut glyphs: Vec<_> = line.chars().filter(|glyph| *glyph != ' ').collect();
+            glyphs.dedup();
+            glyphs.into_iter().collect()
+        })
+        .collect()
+}
+
+/// A new client, which has asked for the list.
+#[track_caller]
+fn arrive(server: &Server, number: usize) -> Peer {
+    let peer = server.connect();
+    server.log().wait(&format!("client {number}: waits for the read lock"));
+    peer
+}
+
+/// Starts a shop with two clients that have listed together and order `order` one after the
+/// other, so that the second finds the first one's order under way.
+fn order_twice(args: &[&str], order: &str) -> (Server, [Peer; 2]) {
+    let server = Server::start(program!("shop-server"), &[&["--delay", "0.8"], args].concat());
+    let mut peers = [arrive(&server, 1), arrive(&server, 2)];
+    for peer in &mut peers {
+        while !peer.line().is_empty() {}
+    }
+    for (number, peer) in (1..).zip(&peers) {
+        peer.send(order);
+        server.log().wait(&format!("client {number}: waits for the write lock"));
+    }
+    (server, peers)
+}
+
+/// Waits for the end of `holds` holds, and returns the picture of the log.
+fn picture(server: &Server, holds: usize) -> String {
+    server.log().wait_for_count(": releases the ", holds);
+    draw(server.log().so_far().join("\n"))
+}
+
+/// The README's picture number `index`.
+fn readme(index: usize) -> &'static str {
+    let pictures = README.split("```text\n").filter(|block| block.starts_with("client 1  "));
+    pictures.map(|block| block.split("```").next().unwrap()).nth(index).unwrap()
+}
+
+#[test]
+fn with_the_lock_lists_share_it_and_orders_take_turns() {
+    let (server, _peers) = order_twice(&[], "1 3\n");
+    server.log().wait("client 2: has the write lock");
+    let _late = arrive(&server, 3);
+    let picture = picture(&server, 5);
+    assert_eq!(lasting(&picture), ["client1▒?█!", "client2▒·?█!", "client3·▒"], "{picture}");
+    assert_eq!(lasting(&picture), lasting(readme(0)));
+}
+
+#[test]
+fn without_the_lock_the_checks_come_together_and_the_changes_too() {
+    let (server, _peers) = order_twice(&["--no-lock"], "4 1\n");
+    let picture = picture(&server, 6);
+    assert_eq!(lasting(&picture), ["client1▒?!", "client2▒?!"], "{picture}");
+    assert_eq!(lasting(&picture), lasting(readme(1)));
+    server.log().wait("changed: Crème brûlée torch 0 -> -1");
+}
+
+#[test]
+fn a_picture_is_drawn_to_scale_and_80_columns_wide() {
+    // 68 columns for 68 seconds.
+    let picture = draw(
+        "[    0.000] shop server listening on 127.0.0.1:7004\n\
+         [    1.000] client 1: waits for the read lock\n\
+         [    1.000] client 1: has the read lock\n\
+         [    6.000] client 1: releases the read lock\n\
+         [   11.000] client 10: waits for the write lock\n\
+         [   21.000] client 10: has the write lock\n\
+         [   21.000] client 10: checked: 10 x Keyboard, enough for 3\n\
+         [   69.000] client 10: changed: Keyboard 10 -> 7\n\
+         [   69.000] client 10: releases the write lock\n",
+    );
+    let spaces = " ".repeat(11);
+    let expected = format!(
+        "client 1    {}\nclient 10   {}{}?{}!\n{:12}1.0{:>65}\n{:12}{}\n",
+        "▒".repeat(5),
+        &spaces[1..],
+        "·".repeat(10),
+        "█".repeat(46),
+        "",
+        "69.0 s",
+        "",
+        "· waits   ▒ reads   █ writes   ? checks   ! changes"
+    );
+    assert_eq!(picture, expected);
+    assert!(picture.lines().all(|line| line.chars().count() <= 80));
+}
+
+#[test]
+fn however_long_the_run_a_hold_is_drawn_and_a_short_wait_is_not() {
+    let mut log = String::new();
+    for hour in 0..100 {
+        let start = hour * 3600;
+        log += &format!(
+            "[{start}.000] client {hour}: waits for the write lock\n\
+             [{start}.500] client {hour}: has the write lock\n\
+             [{start}.501] client {hour}: releases the write lock\n"
+        );
+    }
+    let picture = draw(log);
+    assert_eq!(picture.matches('█').count(), 100 + 1, "each hold, and the legend:\n{picture}");
+    assert_eq!(picture.matches('·').count(), 1, "the legend:\n{picture}");
+    assert!(picture.lines().all(|line| line.chars().count() <= 80), "{picture}");
+}
+
+#[test]
+fn what_has_not_ended_goes_on_to_the_end_of_a_log_that_is_cut_off() {
+    let picture = draw(
+        "[ 1.000] client 2: has the write lock\n[ 2.000] client 3: waits for the read lock\n\
+         [ 9.000] client 4: connected from 127.0.0.1:50312\n[ 9.500] client 2: relea",
+    );
+    assert_eq!(picture.matches('█').count(), 69 + 1, "{picture}");
+    assert_eq!(lasting(&picture), ["client2█", "client3·"]);
+}
+
+#[test]
+fn lines_that_say_nothing_of_the_lock_are_skipped_and_none_of_their_characters_drawn() {
+    let hold = "[ 1.000] client 1: has the read lock\n[ 2.000] client 1: releases the read lock\n";
+    let noise: [&[u8]; 8] = [
+        b"\x1b[2J\x07\xff\n",
+        b"[ 1.500] client 1: received \"has the write lock\"\n",
+        b"[ nan] client 1: has the write lock\n",
+        b"[ 1e300] client 1: has the write lock\n",
+        b"[ -1.0] client 1: has the write lock\n",
+        b"[ 1.500] client \x1b: has the write lock\n",
+        b"[ 1.500] client 99999999999999999999999: has the write lock\n",
+        &b"x".repeat(100_000),
+    ];
+    assert_eq!(draw([hold.as_bytes(), &noise.concat()].concat()), draw(hold));
+    assert!(!draw(hold).chars().any(|char| char.is_control() && char != '\n'));
+}
+
+#[test]
+fn a_log_without_a_lock_is_an_error() {
+    for log in ["", "garbage", "[    0.000] echo server listening on 127.0.0.1:7001\n"] {
+        let error = timeline::draw(log.as_bytes()).unwrap_err();
+        assert_eq!(error, "no lock in this log: expected that of a shop server");
+    }
+}
