@@ -152,6 +152,7 @@ fn processor_seconds(server: &Server) -> f64 {
 }
 
 #[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "it reads /proc")]
 fn out_of_descriptors_a_server_serves_those_inside_and_recovers() {
     fn try_out(exercise: &Exercise) {
         let server = Server::spawn(limited("ulimit -n 40", exercise.server).args(exercise.flags));
@@ -181,6 +182,7 @@ fn out_of_descriptors_a_server_serves_those_inside_and_recovers() {
 }
 
 #[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "it reads /proc")]
 fn after_a_storm_of_bad_clients_everything_is_as_it_was() {
     for exercise in ALL {
         let server = exercise.start(&["--timeout", "30"]);
@@ -243,6 +245,7 @@ fn after_a_storm_of_bad_clients_everything_is_as_it_was() {
 }
 
 #[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "it reads /proc")]
 fn one_who_sends_and_never_reads_costs_nothing_and_is_dropped() {
     /// Others who are served, one after the other.
     fn others(exercise: &Exercise, server: &Server) {
@@ -365,6 +368,7 @@ fn a_program_that_cargo_starts_for_another_exercise_ends_and_names_the_command_t
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "there, a directory cannot be opened")]
 fn an_input_that_cannot_be_read_is_what_the_client_tells() {
     for (exercise, args) in [(ECHO, &[][..]), (MATH, &[]), (MATH, &["sum"]), (SHOP, &[])] {
         let server = exercise.start(&[]);
@@ -375,13 +379,14 @@ fn an_input_that_cannot_be_read_is_what_the_client_tells() {
             .stdin(fs::File::open("/").expect("a root"));
         let output = client.output().expect("it starts");
         let error = String::from_utf8_lossy(&output.stderr);
-        let reason = "Is a directory (os error 21)\n";
-        assert!(error.contains("error: cannot read the ") && error.ends_with(reason), "{error}");
+        let reason = format!(": {}\n", fs::read("/").expect_err("it is a directory"));
+        assert!(error.contains("error: cannot read the ") && error.ends_with(&reason), "{error}");
         assert_eq!(output.status.code(), Some(1), "{}: {error}", exercise.name);
     }
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "it sends signals")]
 fn a_server_that_is_stopped_and_continued_keeps_its_clients() {
     for exercise in ALL {
         let server = exercise.start(&[]);
@@ -454,7 +459,7 @@ fn an_answer_that_is_none_is_an_error_that_quotes_it() {
 }
 
 #[test]
-#[cfg_attr(not(target_os = "linux"), ignore = "reads /proc")]
+#[cfg_attr(not(target_os = "linux"), ignore = "it limits memory with ulimit -d")]
 fn whatever_the_server_sends_a_clients_memory_stays_small() {
     let product = format!("1\t1\t{}\n", "x".repeat(4000));
     for (exercise, args, said, status) in [
@@ -476,7 +481,7 @@ fn whatever_the_server_sends_a_clients_memory_stays_small() {
 const STOP: Duration = Duration::from_secs(3);
 
 #[test]
-#[cfg_attr(windows, ignore = "there are no signals")]
+#[cfg_attr(windows, ignore = "it sends signals")]
 fn a_server_stopped_for_longer_than_its_timeout_drops_nobody_who_spoke_meanwhile() {
     thread::scope(|scope| {
         for exercise in [ECHO, MATH, SHOP] {
@@ -495,7 +500,7 @@ fn a_server_stopped_for_longer_than_its_timeout_drops_nobody_who_spoke_meanwhile
 }
 
 #[test]
-#[cfg_attr(windows, ignore = "there are no signals")]
+#[cfg_attr(windows, ignore = "it sends signals")]
 fn a_server_stopped_while_it_writes_drops_nobody_who_read_meanwhile() {
     let server = ECHO.start(&["--timeout", "2", "--quiet"]);
     let mut peer = server.connect();
@@ -514,6 +519,7 @@ fn a_server_stopped_while_it_writes_drops_nobody_who_read_meanwhile() {
 }
 
 #[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "it reads /proc")]
 fn eight_mebibytes_without_an_end_are_an_error() {
     for (exercise, reason) in [
         (MATH, format!("a token of more than 4096 bytes: \"{}\"…", "x".repeat(80))),
@@ -583,8 +589,8 @@ fn a_full_standard_output_stops_nobody_and_says_what_is_left_out() {
 }
 
 #[test]
-fn two_hundred_clients_are_served_at_once() {
-    const CLIENTS: usize = 200; // Within the 256 descriptors that macOS gives a process.
+fn a_hundred_clients_are_served_at_once() {
+    const CLIENTS: usize = 100; // Few enough for the 256 descriptors that macOS gives a process.
     let server = Server::start(RANDOM_STREAM.server, &["--quiet"]);
     let mut peers: Vec<_> = (0..CLIENTS).map(|_| server.connect()).collect();
     for _ in 0..2 {

@@ -90,7 +90,7 @@ fn a_close_is_noticed_long_before_the_next_number() {
         server.log().wait_for_count(": disconnected", 2);
         tests::wait_until("four last lines", || {
             let ends = server.log().with(": disconnected").len();
-            ends + server.log().with(": lost: Connection reset by peer").len() == 4
+            ends + server.log().with(": lost: ").len() == 4
         });
         // 40 ms of it are a nap of the server's; the rest is for a busy machine.
         assert!(began.elapsed() < Duration::from_secs(2), "{interval}: {:?}", began.elapsed());
@@ -165,6 +165,7 @@ fn forty_intervals_do_not_drift() {
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "it sends signals")]
 fn after_a_stop_it_goes_on_from_now_without_a_burst() {
     let interval = Duration::from_millis(300);
     let server = Server::start(SERVER, &["--interval", "0.3"]);

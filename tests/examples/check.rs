@@ -1,0 +1,32 @@
+//! Checks a running server of one of the exercises: yours, in whatever language it is.
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::builder::PossibleValuesParser;
+use echo::cli;
+use tests::checks::{EXERCISES, check};
+
+/// Checks a server of one of the exercises, in whatever language it is written.
+#[derive(Parser)]
+#[command(after_help = "Example: cargo run --example check -- shop 127.0.0.1:7004")]
+struct Args {
+    /// Which exercise it solves
+    #[arg(value_parser = PossibleValuesParser::new(EXERCISES))]
+    exercise: String,
+
+    /// Where it listens
+    #[arg(value_name = "HOST:PORT", value_parser = cli::address)]
+    addr: String,
+}
+
+fn main() -> ExitCode {
+    let mut all_hold = false;
+    let ran = cli::run("tests", "check", || {
+        let args = Args::parse();
+        all_hold = check(&args.exercise, &args.addr, io::stdout())?.is_empty();
+        Ok(())
+    });
+    if all_hold { ran } else { ExitCode::FAILURE }
+}
