@@ -17,37 +17,6 @@ fn bytes(length: usize) -> Vec<u8> {
 }
 
 #[test]
-fn every_byte_comes_back_unchanged() {
-    let server = Server::start(SERVER, &[]);
-    let mut peer = server.connect();
-    let sent = bytes(50_000);
-    peer.send(&sent);
-    assert_eq!(peer.bytes(sent.len()), sent);
-}
-
-#[test]
-fn a_string_without_a_line_end_comes_back_at_once() {
-    let server = Server::start(SERVER, &[]);
-    let mut peer = server.connect();
-    for string in ["b", "onjour", "\0", "é"] {
-        peer.send(string);
-        assert_eq!(peer.bytes(string.len()), string.as_bytes());
-    }
-}
-
-#[test]
-fn two_clients_take_turns_and_each_gets_its_own() {
-    let server = Server::start(SERVER, &[]);
-    let (mut one, mut two) = (server.connect(), server.connect());
-    for turn in 0..10 {
-        one.send(format!("one {turn}\n"));
-        two.send(format!("two {turn}\n"));
-        assert_eq!(two.line(), format!("two {turn}"));
-        assert_eq!(one.line(), format!("one {turn}"));
-    }
-}
-
-#[test]
 fn after_a_half_close_everything_comes_back_then_the_end() {
     let server = Server::start(SERVER, &[]);
     let mut peer = server.connect();

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tests::{Peer, Server, program};
 
@@ -124,28 +124,6 @@ fn an_order_that_is_cut_off_is_not_carried_out() {
 }
 
 #[test]
-fn twenty_lists_take_about_one_delay() {
-    let delay = Duration::from_secs(1);
-    let server = Server::start(SERVER, &["--delay", "1"]);
-    let began = Instant::now();
-    drop(buyers(&server, 20));
-    let elapsed = began.elapsed();
-    assert!(elapsed >= delay && elapsed < 5 * delay, "{elapsed:?}");
-}
-
-#[test]
-fn orders_take_a_delay_each() {
-    let delay = Duration::from_millis(200);
-    let server = Server::start(SERVER, &["--delay", "0.2"]);
-    let mut buyers = buyers(&server, 10);
-    let began = Instant::now();
-    let answers = order_at_once(&mut buyers, |_| "1 1".to_owned());
-    let elapsed = began.elapsed();
-    assert_eq!(sold(&answers), 10, "{answers:?}");
-    assert!(elapsed >= 10 * delay && elapsed < 20 * delay, "{elapsed:?}");
-}
-
-#[test]
 fn nobody_has_the_lock_while_one_writes() {
     let server = Server::start(SERVER, &["--delay", "0.02"]);
     thread::scope(|scope| {
@@ -224,13 +202,9 @@ fn an_order_whose_buyer_vanishes_is_carried_out_and_the_lock_is_free_again() {
 #[test]
 fn the_default_delay_is_five_seconds() {
     let server = Server::start(SERVER, &[]);
-    let near_five = |began: Instant| (5.0..7.5).contains(&began.elapsed().as_secs_f64());
     let began = Instant::now();
-    let mut buyer = buyers(&server, 1).remove(0);
-    assert!(near_five(began), "{:?}", began.elapsed());
-    let began = Instant::now();
-    assert_eq!(order(&mut buyer, "4 1"), "confirmed: 1 x Crème brûlée torch, 0 left");
-    assert!(near_five(began), "{:?}", began.elapsed());
+    drop(buyers(&server, 1));
+    assert!((5.0..7.5).contains(&began.elapsed().as_secs_f64()), "{:?}", began.elapsed());
 }
 
 #[test]
