@@ -8,7 +8,8 @@
 //! # The conversation
 //!
 //! Tokens are separated by white space, over as many lines and packets as they like: an
-//! [`Action`], numbers, `=`. The answer is one line. Then the next action may follow.
+//! [`Action`], numbers, `=`, which needs no space around it. The answer is one line. Then
+//! the next action may follow.
 //!
 //! ```text
 //! $ nc 127.0.0.1 7003

@@ -11,12 +11,12 @@ const LONGEST: usize = 4096;
 /// Bytes that are read at once, at most.
 const CAPACITY: usize = 16 * 1024;
 
-/// The tokens of a stream: what stands between white space.
+/// The tokens of a stream: what stands between white space, and each `=`, which needs none
+/// around it.
 ///
 /// How the bytes arrived makes no difference: a token that is cut in two by a packet's end
-/// is whole again here, and many that came in one packet are taken one by one. A `=` at the end of
-/// what has arrived is a token at once, so that the answer needs no line end. What is not
-/// UTF-8 becomes `�`.
+/// is whole again here, and many that came in one packet are taken one by one. A `=` is taken
+/// as soon as it arrives. What is not UTF-8 becomes `�`.
 #[derive(Debug)]
 pub struct Tokens<R> {
     input: R,
@@ -52,8 +52,8 @@ impl<R: Read> Tokens<R> {
             }
         }
         let unread = &self.text[self.start..];
-        let space = unread.bytes().position(|byte| byte.is_ascii_whitespace());
-        let token = &unread[..space.unwrap_or(unread.len())];
+        let end = unread.bytes().position(is_end);
+        let token = &unread[..end.unwrap_or(unread.len()).max(1)]; // At least the `=`.
         self.start += token.len();
         check_length(token.as_bytes())?;
         Ok(Some(token))
@@ -61,18 +61,16 @@ impl<R: Read> Tokens<R> {
 
     /// Reads on until there are whole tokens; `false` at the end of the stream.
     ///
-    /// They are turned into text together, up to the last space, which is much faster than
-    /// one by one.
+    /// They are turned into text together, which is much faster than one by one.
     #[inline(never)]
     fn read(&mut self) -> Result<bool> {
         loop {
             check_length(&self.buffer[..self.end])?;
             let length = self.input.read(&mut self.buffer[self.end..])?;
             let read = &self.buffer[..self.end + length];
-            let last = read.iter().rposition(u8::is_ascii_whitespace).map_or(0, |space| space + 1);
-            // What follows the last space may go on, unless the stream has ended or it is `=`,
-            // for no token that means anything begins with `=` and goes on.
-            let whole = if length == 0 || read[last..] == *b"=" { read.len() } else { last };
+            let last = read.iter().rposition(|byte| is_end(*byte)).map_or(0, |end| end + 1);
+            // What follows may go on, unless the stream has ended.
+            let whole = if length == 0 { read.len() } else { last };
             self.text.clear();
             match str::from_utf8(&read[..whole]) {
                 Ok(text) => self.text.push_str(text),
@@ -86,6 +84,11 @@ impl<R: Read> Tokens<R> {
             }
         }
     }
+}
+
+/// Whether a token ends before this byte.
+fn is_end(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || byte == b'='
 }
 
 fn check_length(token: &[u8]) -> Result<()> {
@@ -129,18 +132,19 @@ mod tests {
     }
 
     #[test]
-    fn white_space_separates() {
+    fn white_space_separates_and_an_equals_sign_stands_alone() {
         let expected = ["sum", "1", "-2.5", "=", "écart-type", "="];
         assert_eq!(tokens(&b"\r\n sum\t1\n\n-2.5  =\x0c\xc3\xa9cart-type ="[..]), expected);
+        assert_eq!(tokens(&b"sum 1=min 2 =="[..]), ["sum", "1", "=", "min", "2", "=", "="]);
         assert_eq!(tokens(&b" \n "[..]), [""; 0]);
         assert_eq!(tokens(&b""[..]), [""; 0]);
     }
 
     #[test]
     fn a_cut_anywhere_makes_no_difference() {
-        let input = "  sum 1 22 333\r\n= écart-type 4\n=".as_bytes();
+        let input = "  sum 1 22 333\r\n= écart-type 4\n=max 5==".as_bytes();
         let whole = tokens(input);
-        assert_eq!(whole.len(), 8);
+        assert_eq!(whole.len(), 12);
         for cut in 1..input.len() {
             assert_eq!(tokens(Pieces { input, cuts: [cut].into_iter() }), whole, "cut at {cut}");
         }

@@ -336,7 +336,9 @@ impl Target {
             stream.set_write_timeout(Some(PATIENCE))?;
             Ok(stream)
         });
-        let stream = stream.map_err(|error| Failure::of("a connection", &error.to_string(), ""))?;
+        let stream = stream.map_err(|error| {
+            Failure::of("a connection", &error.to_string(), "has the server ended?")
+        })?;
         Ok(Client { stream, sent: String::new(), received: Vec::new(), patience: PATIENCE })
     }
 

@@ -444,7 +444,7 @@ fn an_answer_that_is_none_is_an_error_that_quotes_it() {
         (MATH, &["sum", "1"], "\x1b[2J\n", "\"\\u{1b}[2J\": expected a number"),
         (MATH, &["sum", "1"], "inf\n", "\"inf\": expected a number"),
         (SHOP, &["1", "3"], &format!("{STOCK}\n"), "\"\": expected confirmed: …"),
-        (SHOP, &[], &format!("{STOCK}yes\n"), "\"yes\": expected confirmed: …"),
+        (SHOP, &["1", "3"], &format!("{STOCK}yes\n"), "\"yes\": expected confirmed: …"),
     ] {
         let addr = serve("", said);
         let outcome = tests::run(exercise.client, &[&["--addr", &addr], args].concat(), "1 3\n");
@@ -452,6 +452,12 @@ fn an_answer_that_is_none_is_an_error_that_quotes_it() {
         assert!(outcome.stderr.ends_with(&error), "{}: {outcome:?}", exercise.name);
         assert_eq!(outcome.status, Some(1), "{}: {outcome:?}", exercise.name);
     }
+    // What comes before an order is not its answer.
+    let addr = serve("", format!("{STOCK}confirmed: free\n"));
+    let mut client = Program::start(SHOP.client, &["--addr", &addr]);
+    let error = "error: the server sent \"confirmed: free\": expected nothing before an order";
+    assert_eq!(client.end().stderr.lines().last(), Some(error));
+
     let addr = serve("", "garbage\n");
     let outcome = tests::run(SHOP.client, &["--addr", &addr], "");
     let error = "error: expected ID<TAB>QUANTITY<TAB>NAME, not \"garbage\"";
@@ -567,7 +573,7 @@ fn a_closed_standard_output_stops_nobody() {
 }
 
 #[test]
-fn a_full_standard_output_stops_nobody_and_says_what_is_left_out() {
+fn a_full_standard_output_stops_nobody_and_says_what_is_dropped() {
     let (_program, stdout, addr) = echo_with_pipe();
     let message = "x".repeat(1000);
     let mut peer = Peer::connect(&addr);
@@ -578,11 +584,11 @@ fn a_full_standard_output_stops_nobody_and_says_what_is_left_out() {
     }
     // It is read again, and goes on.
     let log = Lines::of(stdout);
-    log.wait(" lines dropped: the output was full");
+    log.wait(" lines dropped: too many at once");
     peer.send("last");
     log.wait("received 4 bytes: \"last\"");
     for line in log.so_far() {
-        let is_whole = line.starts_with('[') && line.ends_with(['"', '…', 'd', 'l'])
+        let is_whole = line.starts_with('[') && line.ends_with(['"', '…', 'd', 'e'])
             || line.contains(": connected from ");
         assert!(is_whole, "{line}");
     }

@@ -55,7 +55,6 @@ fn a_wrong_word_ends_its_own_conversation_with_a_reason() {
         ("1e400", "outside the range of a 64-bit float: \"1e400\""),
         ("1,5", "1e-7, not \"1,5\""),
         ("0x10", "1e-7, not \"0x10\""),
-        ("==", "1e-7, not \"==\""),
         ("\x1b[2J", "1e-7, not \"\\u{1b}[2J\""),
         (&too_long, "a token of more than 4096 bytes: \"999"),
     ] {
@@ -71,6 +70,7 @@ fn a_wrong_word_ends_its_own_conversation_with_a_reason() {
             "sum 1e308 1e308 -1e308 =",
             "error: the sum of these numbers is outside the range of a 64-bit float\n",
         ),
+        ("sum 1 2 ==", "3\nerror: expected sum, mean, stddev, min or max, not \"=\"\n"),
         ("sum 1 2", "error: the input ended before =\n"),
     ] {
         assert_eq!(converse(&server, text), reason);
@@ -169,6 +169,15 @@ fn an_option_among_the_numbers_is_refused() {
     let first = outcome.stderr.lines().next();
     let error = "error: invalid value '--addr' for '[NUMBERS]...': options go before the numbers";
     assert_eq!((first, outcome.status), (Some(error), Some(2)));
+}
+
+#[test]
+fn an_argument_that_is_not_a_word_is_refused() {
+    for args in [&["sum", ""][..], &["", "1"], &["mean", "1 2", "3"], &["sum 1 = mean", "3"]] {
+        let outcome = tests::run(CLIENT, args, "");
+        assert!(outcome.stderr.contains(": expected one word"), "{args:?}: {outcome:?}");
+        assert_eq!((outcome.stdout.as_str(), outcome.status), ("", Some(2)), "{args:?}");
+    }
 }
 
 #[test]

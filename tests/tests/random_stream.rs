@@ -197,18 +197,19 @@ fn what_the_client_sends_is_thrown_away() {
 
 #[test]
 fn wrong_arguments_are_refused_in_one_clear_line() {
-    let positive = "expected more than 0 seconds";
+    let positive = "expected a number of seconds from 1e-9 to 1000000";
     let number = "expected a number of seconds: 0, or 1e-9 to 1000000";
     let integer = "expected an integer from -9223372036854775808 to 9223372036854775807";
     let clients = "expected an integer from 1 to 10000";
     for (flags, reason) in [
         (&["--interval", "0"][..], positive),
-        (&["--interval", "1e-10"], number),
-        (&["--interval", "nan"], number),
-        (&["--interval", "1e300"], number),
-        (&["--interval", "-1"], number),
-        (&["--interval", "one"], number),
-        (&["--interval", "1000001"], number),
+        (&["--interval", "1e-10"], positive),
+        (&["--interval", "nan"], positive),
+        (&["--interval", "1e300"], positive),
+        (&["--interval", "-1"], positive),
+        (&["--interval", "one"], positive),
+        (&["--timeout", "1000001"], number),
+        (&["--timeout", "1e-10"], number),
         (&["--timeout", "-1"], number),
         (&["--min", "one"], integer),
         (&["--max", "9223372036854775808"], integer),

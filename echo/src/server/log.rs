@@ -11,9 +11,12 @@ use std::time::{Duration, Instant};
 /// Lines that may wait to be written.
 const CAPACITY: usize = 4096;
 
-/// The wait after each batch, in which the next one gathers: waking the thread for every
+/// The wait after a small batch, in which the next one gathers: waking the thread for every
 /// line would cost a busy server a third of its speed.
 const GATHER: Duration = Duration::from_millis(5);
+
+/// The bytes of a batch that is not small: a server this busy needs no gathering.
+const LARGE: usize = 16 * 1024;
 
 /// The wait before a full output that does not block is tried again.
 const RETRY: Duration = Duration::from_millis(10);
@@ -24,9 +27,9 @@ const RETRY: Duration = Duration::from_millis(10);
 /// `[    3.141] client 1: disconnected`.
 ///
 /// Logging never blocks: lines go through a bounded channel to one thread, which writes
-/// them in batches. While nobody reads the output, up to 4096 lines wait; those that find
-/// the channel full are dropped, and a line says how many. A closed output or a full disk
-/// loses its lines, and stops nobody.
+/// them in batches. Up to 4096 lines wait, while nobody reads the output, or while they come
+/// faster than it takes them; those that find the channel full are dropped, and a line says
+/// how many. A closed output or a full disk loses its lines, and stops nobody.
 #[derive(Clone, Debug)]
 pub struct Log {
     opened: Instant,
@@ -76,10 +79,12 @@ fn write_batches(
         batch.extend(lines.try_iter().take(CAPACITY));
         let dropped = dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
-            batch += &line(opened, format_args!("{dropped} lines dropped: the output was full"));
+            batch += &line(opened, format_args!("{dropped} lines dropped: too many at once"));
         }
         write_all(&mut output, batch.as_bytes());
-        thread::sleep(GATHER);
+        if batch.len() < LARGE {
+            thread::sleep(GATHER);
+        }
     }
 }
 

@@ -65,8 +65,9 @@ impl Session {
             Ok(()) => self.log("disconnected"),
             Err(error) => {
                 self.log(format_args!("lost: {error:#}"));
+                let end = Instant::now() + LINGER;
                 self.send_error(&format!("{error:#}"));
-                self.drain();
+                self.drain(end);
             }
         }
     }
@@ -80,7 +81,7 @@ impl Session {
         if let Some(permit) = permit {
             let session = Arc::clone(self);
             let drain = move || {
-                session.drain();
+                session.drain(Instant::now() + LINGER);
                 drop(permit);
             };
             let _ = thread::Builder::new().stack_size(STACK).spawn(drain);
@@ -103,13 +104,11 @@ impl Session {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
-    /// The lingering close: discards what the client still sends, until it closes, for at
-    /// most [`LINGER`].
+    /// The lingering close: discards what the client still sends, until it closes, or `end`.
     ///
     /// Closing with unread input resets the connection, and the reset may overtake the
     /// error line.
-    fn drain(&self) {
-        let end = Instant::now() + LINGER;
+    fn drain(&self, end: Instant) {
         let mut discarded = [0; 4096];
         loop {
             let left = end.saturating_duration_since(Instant::now());
@@ -157,11 +156,21 @@ impl Read for &Session {
 
 impl Write for &Session {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.attempt("nothing could be sent", || (&self.stream).write(bytes))
+        // Linux wakes a blocked write only when a third of its buffer is free. If the client has
+        // taken less meanwhile, a second write succeeds at once.
+        self.attempt("nothing could be sent", twice(|| (&self.stream).write(bytes)))
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Does `operation`, and once more if it reached its timeout.
+fn twice<T>(mut operation: impl FnMut() -> io::Result<T>) -> impl FnMut() -> io::Result<T> {
+    move || match operation() {
+        Err(error) if is_timeout(&error) => operation(),
+        result => result,
     }
 }
 
@@ -203,6 +212,19 @@ mod tests {
         let error = (&*session).read(&mut [0]).unwrap_err();
         assert_eq!(error.to_string(), "timed out: nothing received for 0.05 s");
         assert!(began.elapsed() >= session.timeout);
+    }
+
+    #[test]
+    fn a_write_that_timed_out_is_tried_again_once() {
+        let (session, _client) = session(Duration::from_secs(600));
+        let write = |results: &[Option<usize>]| {
+            let mut results = results.iter();
+            let next = || results.next().unwrap().ok_or(ErrorKind::WouldBlock.into());
+            session.attempt("nothing could be sent", twice(next)).map_err(|error| error.kind())
+        };
+        assert_eq!(write(&[Some(7)]), Ok(7));
+        assert_eq!(write(&[None, Some(7)]), Ok(7));
+        assert_eq!(write(&[None, None]), Err(ErrorKind::TimedOut));
     }
 
     #[test]

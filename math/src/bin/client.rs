@@ -15,10 +15,11 @@ use math::{Question, parse_number};
 #[command(after_help = cli::example("math", "client", "mean 1 2 6"))]
 struct Args {
     /// sum, mean, stddev, min or max; without it, input is sent as it is
+    #[arg(value_parser = word)]
     action: Option<String>,
 
     /// The numbers; without them, they come from standard input
-    #[arg(allow_hyphen_values = true, value_parser = not_an_option)]
+    #[arg(allow_hyphen_values = true, value_parser = number)]
     numbers: Vec<String>,
 
     /// Where the server listens
@@ -71,9 +72,16 @@ fn typed(what: &str) -> Box<dyn Read + Send> {
     Box::new(io::stdin())
 }
 
-/// Takes anything for a number but an option, and leaves the rest to the server. To clap, all
-/// that follows the first number is one, for `-1e-7` would look like an option.
-fn not_an_option(text: &str) -> Result<String> {
-    ensure!(!text.starts_with("--"), "options go before the numbers");
+/// Reads a word, whose meaning is left to the server.
+fn word(text: &str) -> Result<String> {
+    let is_word = !text.is_empty() && !text.contains(char::is_whitespace);
+    ensure!(is_word, "expected one word");
     Ok(text.to_owned())
+}
+
+/// Reads a number, or what the server will refuse to take for one. To clap, all that follows
+/// the first number is one, for `-1e-7` would look like an option.
+fn number(text: &str) -> Result<String> {
+    ensure!(!text.starts_with("--"), "options go before the numbers");
+    word(text)
 }

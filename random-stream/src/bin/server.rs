@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use echo::cli;
@@ -75,7 +75,6 @@ fn converse(session: &Session, args: &Args) -> Result<()> {
 
 /// Reads a positive number of seconds.
 fn interval(text: &str) -> Result<Duration> {
-    let interval = cli::seconds(text)?;
-    ensure!(!interval.is_zero(), "expected more than 0 seconds");
-    Ok(interval)
+    let interval = cli::seconds(text).ok().filter(|interval| !interval.is_zero());
+    interval.context("expected a number of seconds from 1e-9 to 1000000")
 }

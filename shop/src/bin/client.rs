@@ -2,6 +2,8 @@
 
 use std::io::{self, Cursor, IsTerminal, Read};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 
 use anyhow::{Context, Result, ensure};
@@ -89,10 +91,14 @@ fn print_confirmation(answer: &str) -> Result<()> {
 
 /// Takes one order a line from standard input, until it ends.
 fn take_orders(server: &mut Client) -> Result<()> {
+    let is_waiting = Arc::new(AtomicBool::new(false));
     let (answered, answers) = mpsc::channel();
-    server.send_with(move |sender| send_orders(sender, &answers))?;
+    let waits = Arc::clone(&is_waiting);
+    server.send_with(move |sender| send_orders(sender, &waits, &answers))?;
     let mut refused = 0;
     while let Some(answer) = server.line().inspect_err(|_| leave_prompt())? {
+        let was_waiting = is_waiting.swap(false, Ordering::SeqCst);
+        ensure!(was_waiting, unexpected(&answer, "nothing before an order"));
         if answer.starts_with("error:") {
             notice(printable(&answer) + "\n");
             refused += 1;
@@ -106,7 +112,7 @@ fn take_orders(server: &mut Client) -> Result<()> {
 }
 
 /// Sends one order after another, each when the one before is answered.
-fn send_orders(sender: &Sender, answers: &Receiver<()>) -> Result<()> {
+fn send_orders(sender: &Sender, is_waiting: &AtomicBool, answers: &Receiver<()>) -> Result<()> {
     let is_interactive = io::stdin().is_terminal();
     // The last line of a file may lack its end.
     let end: &[u8] = if is_interactive { b"" } else { b"\n" };
@@ -124,6 +130,7 @@ fn send_orders(sender: &Sender, answers: &Receiver<()>) -> Result<()> {
         if order.is_empty() {
             continue;
         }
+        is_waiting.store(true, Ordering::SeqCst);
         sender.send(format!("{order}\n"))?;
         if is_interactive {
             notice("waiting for the answer\n");
