@@ -88,7 +88,7 @@ impl<R: Read> Tokens<R> {
 
 /// Whether a token ends before this byte.
 fn is_end(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || byte == b'='
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\x0c' | b'\r' | b'=')
 }
 
 fn check_length(token: &[u8]) -> Result<()> {

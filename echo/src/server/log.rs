@@ -16,7 +16,7 @@ const CAPACITY: usize = 4096;
 const GATHER: Duration = Duration::from_millis(5);
 
 /// The bytes of a batch that is not small: a server this busy needs no gathering.
-const LARGE: usize = 16 * 1024;
+const LARGE: usize = 128 * 1024;
 
 /// The wait before a full output that does not block is tried again.
 const RETRY: Duration = Duration::from_millis(10);
