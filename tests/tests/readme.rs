@@ -147,10 +147,35 @@ fn the_tables_have_all_flags_and_no_others() {
 }
 
 #[test]
-fn the_lesson_of_the_shop_is_its_code() {
-    let code = include_str!("../../shop/src/bin/server.rs");
-    let shown = README.split("```rust\n").nth(1).unwrap().split("```").next().unwrap();
-    assert!(code.contains(shown), "not in the server: {shown}");
+fn the_code_that_is_shown_is_the_code() {
+    let code =
+        [include_str!("../../echo/src/server.rs"), include_str!("../../shop/src/bin/server.rs")];
+    let shown = README.split("```rust\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let shown: Vec<_> = shown.collect();
+    assert_eq!(shown.len(), code.len());
+    for (shown, code) in shown.into_iter().zip(code) {
+        assert!(code.contains(shown), "not in the code: {shown}");
+    }
+}
+
+#[test]
+fn each_demand_links_to_its_place() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let (_, demands) = README.split_once("## What the exercises ask").unwrap();
+    let demands = demands.split("\n## ").next().unwrap();
+    let links: Vec<_> = demands.split("[`").skip(1).collect();
+    assert!(links.len() > 20, "{links:?}");
+    for link in links {
+        let (name, rest) = link.split_once("`](").unwrap();
+        let file = rest.split(')').next().unwrap();
+        let code = std::fs::read_to_string(format!("{root}/{file}")).unwrap();
+        let name = name.rsplit("::").next().unwrap();
+        let is_there = ["fn", "struct", "enum", "static"].iter().any(|kind| {
+            let ends = ["(", "<", " ", ":"].map(|end| format!("{kind} {name}{end}"));
+            ends.iter().any(|start| code.contains(start))
+        });
+        assert!(is_there || code.contains(&format!("    {name}: bool")), "{name} in {file}");
+    }
 }
 
 #[test]
