@@ -9,6 +9,10 @@ use crate::Action;
 /// 10^9 of them must not matter.
 const MIN_SUM_OF_SQUARES: f64 = 1e-290;
 
+/// How many numbers are added between two renormalisations: few enough for their errors not
+/// to matter, and enough for their time not to.
+const STEPS: u64 = 64;
+
 /// What an action needs to know of the numbers so far.
 ///
 /// # Accuracy
@@ -54,13 +58,17 @@ impl Statistics {
             self.extreme = if self.action == Action::StandardDeviation { 0.0 } else { number };
         }
         self.count += 1;
+        if self.count.is_multiple_of(STEPS) {
+            self.sum.renormalise();
+            self.squares.renormalise();
+        }
         match self.action {
             Action::Sum | Action::Mean => self.sum.add(number),
             Action::StandardDeviation => {
                 let deviation = number - self.first;
                 self.extreme = self.extreme.max(deviation.abs());
                 self.sum.add(deviation);
-                self.squares.add_product(deviation, deviation);
+                self.squares.add_square(deviation);
             }
             Action::Min => self.extreme = self.extreme.min(number),
             Action::Max => self.extreme = self.extreme.max(number),
@@ -115,7 +123,7 @@ impl Statistics {
 }
 
 /// A sum with twice the digits of an `f64`: `high` is the sum, rounded, and `low` what
-/// rounding it lost (Dekker, *A Floating-Point Technique for Extending the Available
+/// rounding lost (Dekker, *A Floating-Point Technique for Extending the Available
 /// Precision*, 1971).
 #[derive(Clone, Copy, Debug, Default)]
 struct DoubleDouble {
@@ -129,10 +137,15 @@ impl DoubleDouble {
         let sum = self.high + number;
         let added = sum - self.high;
         let lost = (self.high - (sum - added)) + (number - added);
-        // Renormalised at each step, or else `low` would need as many digits as `high`.
-        let low = self.low + lost;
-        self.high = sum + low;
-        self.low = low - (self.high - sum);
+        self.low += lost;
+        self.high = sum;
+    }
+
+    /// Carries over to `high` what `low` has gathered, or else `low` would lose digits, too.
+    fn renormalise(&mut self) {
+        let sum = self.high + self.low;
+        self.low -= sum - self.high;
+        self.high = sum;
     }
 
     /// Adds `a` × `b`: the rounded product, and exactly what rounding it lost.
@@ -140,6 +153,14 @@ impl DoubleDouble {
         let product = a * b;
         self.low += a.mul_add(b, -product);
         self.add(product);
+    }
+
+    /// Adds `number`²: the square of its upper 26 bits, which is exact, and the rest.
+    fn add_square(&mut self, number: f64) {
+        let upper = f64::from_bits(number.to_bits() & !0x7ff_ffff);
+        let rest = number - upper;
+        self.low += (number + upper) * rest;
+        self.add(upper * upper);
     }
 
     fn value(self) -> f64 {
