@@ -453,10 +453,18 @@ fn an_answer_that_is_none_is_an_error_that_quotes_it() {
         assert_eq!(outcome.status, Some(1), "{}: {outcome:?}", exercise.name);
     }
     // What comes before an order is not its answer.
-    let addr = serve("", format!("{STOCK}confirmed: free\n"));
-    let mut client = Program::start(SHOP.client, &["--addr", &addr]);
-    let error = "error: the server sent \"confirmed: free\": expected nothing before an order";
-    assert_eq!(client.end().stderr.lines().last(), Some(error));
+    for (said, error) in [
+        (
+            "confirmed: free",
+            "the server sent \"confirmed: free\": expected nothing before an order",
+        ),
+        ("error: timed out: nothing received for 600 s", "timed out: nothing received for 600 s"),
+    ] {
+        let addr = serve("", format!("{STOCK}{said}\n"));
+        let mut client = Program::start(SHOP.client, &["--addr", &addr]);
+        let error = format!("error: {error}");
+        assert_eq!(client.end().stderr.lines().last(), Some(&*error));
+    }
 
     let addr = serve("", "garbage\n");
     let outcome = tests::run(SHOP.client, &["--addr", &addr], "");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use echo::cli::{self, notice};
 use echo::client::{Client, Sender, unexpected};
@@ -97,13 +97,21 @@ fn take_orders(server: &mut Client) -> Result<()> {
     server.send_with(move |sender| send_orders(sender, &waits, &answers))?;
     let mut refused = 0;
     while let Some(answer) = server.line().inspect_err(|_| leave_prompt())? {
-        let was_waiting = is_waiting.swap(false, Ordering::SeqCst);
-        ensure!(was_waiting, unexpected(&answer, "nothing before an order"));
-        if answer.starts_with("error:") {
-            notice(printable(&answer) + "\n");
-            refused += 1;
-        } else {
-            print_confirmation(&answer)?;
+        let is_asked = is_waiting.swap(false, Ordering::SeqCst);
+        match answer.strip_prefix("error:") {
+            Some(_) if is_asked => {
+                notice(printable(&answer) + "\n");
+                refused += 1;
+            }
+            // Such as that nothing was typed for the server's timeout.
+            Some(reason) => {
+                leave_prompt();
+                bail!(printable(reason.trim_start()));
+            }
+            None => {
+                ensure!(is_asked, unexpected(&answer, "nothing before an order"));
+                print_confirmation(&answer)?;
+            }
         }
         let _ = answered.send(()); // If the sender has ended, it needs no answer.
     }
