@@ -13,7 +13,7 @@ const CAPACITY: usize = 4096;
 
 /// The wait after a small batch, in which the next one gathers: waking the thread for every
 /// line would cost a busy server a third of its speed.
-const GATHER: Duration = Duration::from_millis(5);
+const GATHER: Duration = Duration::from_millis(10);
 
 /// The bytes of a batch that is not small: a server this busy needs no gathering.
 const LARGE: usize = 128 * 1024;
