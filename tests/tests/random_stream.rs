@@ -240,7 +240,7 @@ fn the_client_ends_after_its_count() {
     let outcome = server.run(CLIENT, &["--count", "3"], "");
     assert_eq!((outcome.status, outcome.stderr.as_str()), (Some(0), ""));
     let numbers: Vec<i64> = outcome.stdout.lines().map(|line| line.parse().unwrap()).collect();
-    server.log().wait("client 1: ");
+    server.log().wait_for_count("client 1: sent", 3);
     assert_eq!(numbers, sent(&server, 1)[..3]);
 }
 
