@@ -22,6 +22,7 @@ static STOCK: LazyLock<RwLock<Vec<Product>>> = LazyLock::new(|| {
 /// Waits for the read lock, which others may have at the same time.
 pub fn read_lock(session: &Session) -> ReadGuard<'_> {
     session.log("waits for the read lock");
+    // A panic poisons the lock, but the stock is changed in one step, so it is whole.
     let stock = STOCK.read().unwrap_or_else(PoisonError::into_inner);
     session.log("has the read lock");
     Guard { stock, session, lock: "read" }
@@ -30,7 +31,6 @@ pub fn read_lock(session: &Session) -> ReadGuard<'_> {
 /// Waits for the write lock, which nobody else has at the same time.
 pub fn write_lock(session: &Session) -> WriteGuard<'_> {
     session.log("waits for the write lock");
-    // A panic poisons the lock, but the stock is changed in one step, so it is whole.
     let stock = STOCK.write().unwrap_or_else(PoisonError::into_inner);
     session.log("has the write lock");
     Guard { stock, session, lock: "write" }

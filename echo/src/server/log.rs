@@ -28,7 +28,7 @@ const RETRY: Duration = Duration::from_millis(10);
 ///
 /// Logging never blocks: lines go through a bounded channel to one thread, which writes
 /// them in batches. Up to 4096 lines wait, while nobody reads the output, or while they come
-/// faster than it takes them; those that find the channel full are dropped, and a line says
+/// faster than they are written; those that find the channel full are dropped, and a line says
 /// how many. A closed output or a full disk loses its lines, and stops nobody.
 #[derive(Clone, Debug)]
 pub struct Log {
