@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
@@ -18,6 +19,9 @@ use crate::preview::{Preview, printable};
 /// The longest line that a server may send, in bytes.
 const LONGEST_REPLY: usize = 4096;
 
+/// How long the sender may take to see the end of its input, once the server has closed.
+const LAST_SEND: Duration = Duration::from_millis(100);
+
 /// A client's connection to a server.
 ///
 /// Sending goes on in a thread of its own, so that whoever reads learns at once that the
@@ -27,7 +31,7 @@ pub struct Client {
     replies: BufReader<TcpStream>,
     /// Bytes sent, counted just before they are.
     sent: Arc<AtomicU64>,
-    /// Tells how the sending ended.
+    /// Tells how the sending ended; `None` once it has ended well.
     sending: Option<Receiver<Result<()>>>,
 }
 
@@ -45,13 +49,18 @@ impl Client {
                     let server = cli::command(exercise, "server");
                     format!("\nstart the server with: {server} -- --addr {addr}")
                 }
+                ErrorKind::InvalidInput => {
+                    "\nexpected HOST:PORT, such as 127.0.0.1:7001".to_owned()
+                }
                 _ => String::new(),
             };
             anyhow!("cannot connect to {addr}: {error}{hint}")
         })?;
-        stream.set_nodelay(true)?;
-        let (server, own) = (stream.peer_addr()?, stream.local_addr()?);
-        cli::notice(format_args!("connected to {server} as {own}\n"));
+        // On macOS these fail when the server has already gone; the first read tells.
+        let _ = stream.set_nodelay(true);
+        if let (Ok(server), Ok(own)) = (stream.peer_addr(), stream.local_addr()) {
+            cli::notice(format_args!("connected to {server} as {own}\n"));
+        }
         Ok(Self { replies: BufReader::new(stream), sent: Arc::default(), sending: None })
     }
 
@@ -91,8 +100,6 @@ impl Client {
         let (done, sending) = mpsc::channel();
         self.sending = Some(sending);
         thread::Builder::new().name("sender".to_owned()).spawn(move || {
-            // First the outcome: the server answers the shutdown with the end of stream, and
-            // then the outcome is looked for.
             let _ = done.send(work(&sender));
             let _ = sender.stream.shutdown(Shutdown::Write);
         })?;
@@ -156,23 +163,25 @@ impl Client {
         Ok(self.reply()?.ok_or(Closed(None))?)
     }
 
-    /// What the end of the stream means: success, once everything was sent.
-    fn end(&self) -> Result<()> {
-        self.outcome().unwrap_or(Err(Closed(None).into()))
+    /// What the end of the stream means: success, if everything was sent.
+    ///
+    /// A server that answers and closes at once may be faster than the sender, which has yet to
+    /// see the end of its input.
+    fn end(&mut self) -> Result<()> {
+        if let Some(sending) = &self.sending {
+            sending.recv_timeout(LAST_SEND).unwrap_or_else(|_| Err(Closed(None).into()))?;
+            self.sending = None;
+        }
+        Ok(())
     }
 
     /// Why the conversation failed. An input that cannot be read comes first, for what the
     /// server makes of a question that was cut follows from that.
     fn failure(&self, reason: anyhow::Error) -> anyhow::Error {
-        match self.outcome() {
-            Some(Err(error)) if !error.is::<Closed>() => error,
+        match self.sending.as_ref().map(Receiver::try_recv) {
+            Some(Ok(Err(error))) if !error.is::<Closed>() => error,
             _ => reason,
         }
-    }
-
-    /// How the sending ended, if it has; said once.
-    fn outcome(&self) -> Option<Result<()>> {
-        self.sending.as_ref()?.try_recv().ok()
     }
 }
 
@@ -216,4 +225,23 @@ impl Error for Closed {}
 /// The error of a client that waited for one thing and received `line`.
 pub fn unexpected(line: &str, expected: &str) -> anyhow::Error {
     anyhow!("the server sent {}: expected {expected}", Preview(line))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn the_end_stays_the_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap().to_string();
+        let mut client = Client::connect("echo", &addr).unwrap();
+        client.send(io::empty()).unwrap();
+        drop(listener.accept().unwrap());
+        for _ in 0..3 {
+            assert_eq!(client.line().unwrap(), None);
+        }
+    }
 }

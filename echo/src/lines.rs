@@ -18,14 +18,13 @@ pub fn read_line(reader: &mut impl BufRead, limit: usize) -> Result<Option<Strin
     if line.is_empty() {
         return Ok(None);
     }
-    let is_whole = line.pop_if(|byte| *byte == b'\n').is_some();
-    line.pop_if(|byte| is_whole && *byte == b'\r');
-    ensure!(line.len() <= limit, "a line of more than {limit} bytes");
-    if !is_whole {
+    let whole = line.strip_suffix(b"\n").map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    ensure!(whole.unwrap_or(&line).len() <= limit, "a line of more than {limit} bytes");
+    let Some(line) = whole else {
         let cut = "the stream ended within a line";
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, cut).into());
-    }
-    Ok(Some(String::from_utf8_lossy(&line).into_owned()))
+    };
+    Ok(Some(String::from_utf8_lossy(line).into_owned()))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 //!
 //! Tokens are separated by white space, over as many lines and packets as they like: an
 //! [`Action`], numbers, `=`, which needs no space around it. The answer is one line. Then
-//! the next action may follow.
+//! the next action may follow. A `=` that follows no action is skipped.
 //!
 //! ```text
 //! $ nc 127.0.0.1 7003
@@ -22,8 +22,8 @@
 //! ```
 //!
 //! Numbers are finite decimal `f64`s: `-3`, `2.5`, `1e-7`. An answer is the shortest
-//! decimal that reads back as the same `f64`. The numbers are not stored, so there may be
-//! any amount of them; [`Statistics`] takes them one by one in constant memory.
+//! decimal that reads back as the same `f64`. The numbers are not stored, so there may be as
+//! many as you like: [`Statistics`] takes them one by one in constant memory.
 //!
 //! The exercise asks for no error handling in the conversation, so there is none but `?`.
 //! The first error ends that conversation alone, and one place, in
@@ -31,13 +31,11 @@
 
 mod action;
 mod number;
-mod question;
 mod statistics;
 mod tokens;
 
 pub use action::Action;
 pub use number::{format_number, parse_number};
-pub use question::Question;
 pub use statistics::Statistics;
 pub use tokens::Tokens;
 

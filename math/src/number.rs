@@ -21,9 +21,9 @@ pub fn parse_number(token: &str) -> Result<f64> {
 }
 
 /// Writes a finite number as the shortest decimal that reads back as the same `f64`, with
-/// an exponent below 10^-4 and from 10^16 on.
+/// an exponent below 10^-4 and from 10^16 on. Zero has no sign.
 pub fn format_number(number: f64) -> String {
-    let decimal = format!("{number:?}");
+    let decimal = format!("{:?}", number + 0.0); // -0 + 0 is 0.
     decimal.strip_suffix(".0").unwrap_or(&decimal).to_owned()
 }
 
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_finite_decimal_is_refused() {
-        let refusal = |token| parse_number(token).unwrap_err().to_string();
+        let refusal = |token: &str| parse_number(token).unwrap_err().to_string();
         for token in
             ["nan", "-NaN", "inf", "-Infinity", "1,5", "0x10", "==", "1_000", "", "-", "1e"]
         {
@@ -63,6 +63,7 @@ mod tests {
     fn a_number_is_written_short_and_reads_back_the_same() {
         for (number, decimal) in [
             (6.0, "6"),
+            (0.0, "0"),
             (-0.1, "-0.1"),
             (0.1 + 0.2, "0.30000000000000004"),
             (1e15, "1000000000000000"),
@@ -76,5 +77,10 @@ mod tests {
             assert_eq!(format_number(number), decimal);
             assert_eq!(parse_number(decimal).unwrap().to_bits(), number.to_bits());
         }
+    }
+
+    #[test]
+    fn zero_has_no_sign() {
+        assert_eq!(format_number(-0.0), "0");
     }
 }

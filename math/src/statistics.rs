@@ -1,5 +1,5 @@
-//! Sum, mean, standard deviation, minimum and maximum of any amount of numbers, in one pass
-//! and constant memory.
+//! Sum, mean, standard deviation, minimum and maximum of however many numbers, in one pass and
+//! constant memory.
 
 use anyhow::{Result, ensure};
 
@@ -8,6 +8,8 @@ use crate::Action;
 /// The least sum of squares that is accurate: squares below 10^-308 lose their digits, and
 /// 10^9 of them must not matter.
 const MIN_SUM_OF_SQUARES: f64 = 1e-290;
+
+const OUTSIDE: &str = "outside the range of a 64-bit float";
 
 /// How many numbers are added between two renormalisations: few enough for their errors not
 /// to matter, and enough for their time not to.
@@ -58,7 +60,7 @@ impl Statistics {
             self.extreme = if self.action == Action::StandardDeviation { 0.0 } else { number };
         }
         self.count += 1;
-        if self.count.is_multiple_of(STEPS) {
+        if self.count % STEPS == 0 {
             self.sum.renormalise();
             self.squares.renormalise();
         }
@@ -79,29 +81,31 @@ impl Statistics {
     ///
     /// # Errors
     ///
-    /// When there are no numbers (their sum is 0), and when the answer, or a sum on the way
-    /// to it, is outside the range of an `f64`: the squares of a standard deviation leave it
-    /// above 10^154 and below 10^-145.
+    /// When there are no numbers (their sum is 0), and when the sum, or that of the squares of
+    /// a standard deviation, is outside the range of an `f64`: deviations leave it above 10^154
+    /// and below 10^-145.
     pub fn answer(&self) -> Result<f64> {
         let action = self.action;
         ensure!(self.count > 0 || action == Action::Sum, "the {action} of no numbers is undefined");
-        let answer = match action {
-            Action::Sum => self.sum.value(),
-            Action::Mean => self.sum.value() / self.n(),
-            Action::StandardDeviation if self.extreme == 0.0 => 0.0,
-            Action::StandardDeviation => self.standard_deviation(),
+        Ok(match action {
             Action::Min | Action::Max => self.extreme,
-        };
-        ensure!(
-            answer.is_finite(),
-            "the {action} of these numbers is outside the range of a 64-bit float"
-        );
-        Ok(answer)
+            Action::StandardDeviation if self.extreme == 0.0 => 0.0,
+            Action::StandardDeviation => {
+                let squares = self.squares_about_mean();
+                let is_accurate = squares.is_finite() && squares >= MIN_SUM_OF_SQUARES;
+                ensure!(is_accurate, "the squares of the deviations are {OUTSIDE}");
+                (squares / self.n()).sqrt()
+            }
+            Action::Sum | Action::Mean => {
+                let sum = self.sum.value();
+                ensure!(sum.is_finite(), "the sum of these numbers is {OUTSIDE}");
+                if action == Action::Sum { sum } else { sum / self.n() }
+            }
+        })
     }
 
-    /// √(Σ(*d* − *m*)² / *n*), where *m* is the mean of *d*; not a number where the sum of
-    /// squares is not accurate.
-    fn standard_deviation(&self) -> f64 {
+    /// Σ(*d* − *m*)², where *m* is the mean of *d*.
+    fn squares_about_mean(&self) -> f64 {
         let n = self.n();
         let mean = self.sum.value() / n;
         // Σ(d − m)² = Σd² − m (2 Σd − n m)
@@ -112,8 +116,7 @@ impl Statistics {
         let mut squares = self.squares;
         squares.add_product(-mean, rest.high);
         squares.add_product(-mean, rest.low);
-        let squares = squares.value();
-        if squares < MIN_SUM_OF_SQUARES { f64::NAN } else { (squares / n).sqrt() }
+        squares.value()
     }
 
     #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 numbers, years of sending")]
@@ -291,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_loses_nothing_in_any_order() {
+    fn a_sum_keeps_what_one_rounding_loses() {
         assert_eq!(of([1.0, 1e100, 1.0, -1e100]).answer(Sum).unwrap(), 2.0);
         let million = of(std::iter::repeat_n(0.1, 1_000_000));
         assert_digits(&million, Sum, 100_000.000_000_000_005_55, 15);
@@ -316,7 +319,8 @@ mod tests {
     fn deviations_whose_squares_leave_the_range_are_an_error() {
         for out_of_range in [[-1e154, 1e154], [1e-146, 3e-146], [0.0, 5e-324], [1e-200, -1e-200]] {
             let error = of(out_of_range).answer(StandardDeviation).unwrap_err().to_string();
-            assert_eq!(error, "the stddev of these numbers is outside the range of a 64-bit float");
+            let expected = "the squares of the deviations are outside the range of a 64-bit float";
+            assert_eq!(error, expected);
         }
         assert_digits(&of([-1e153, 1e153]), StandardDeviation, 1e153, 15);
         assert_digits(&of([1e-144, 3e-144]), StandardDeviation, 1e-144, 15);
@@ -329,8 +333,11 @@ mod tests {
     fn no_answer_is_infinite_or_not_a_number() {
         let most = f64::MAX;
         for numbers in [vec![most, most], vec![most, most, -most], vec![-most, -most, most, most]] {
-            assert!(of(numbers.clone()).answer(Sum).is_err(), "{numbers:?}");
-            assert!(of(numbers).answer(Mean).is_err());
+            for action in [Sum, Mean] {
+                let error = of(numbers.clone()).answer(action).unwrap_err().to_string();
+                let expected = "the sum of these numbers is outside the range of a 64-bit float";
+                assert_eq!(error, expected, "{action} of {numbers:?}");
+            }
         }
         assert!(of([most, -most]).answer(StandardDeviation).is_err());
         assert!(of([most, -most, 1.0, 2.0]).answer(StandardDeviation).is_err());

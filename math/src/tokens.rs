@@ -1,6 +1,8 @@
 //! Cutting a stream of bytes into tokens.
 
+use std::borrow::Cow;
 use std::io::Read;
+use std::str;
 
 use anyhow::{Result, ensure};
 use echo::preview::Preview;
@@ -9,14 +11,14 @@ use echo::preview::Preview;
 const LONGEST: usize = 4096;
 
 /// Bytes that are read at once, at most.
-const CAPACITY: usize = 16 * 1024;
+const CAPACITY: usize = 64 * 1024;
 
 /// The tokens of a stream: what stands between white space, and each `=`, which needs none
 /// around it.
 ///
 /// How the bytes arrived makes no difference: a token that is cut in two by a packet's end
 /// is whole again here, and many that came in one packet are taken one by one. A `=` is taken
-/// as soon as it arrives. What is not UTF-8 becomes `�`.
+/// as soon as it arrives. What is not UTF-8 becomes `?`.
 #[derive(Debug)]
 pub struct Tokens<R> {
     input: R,
@@ -24,14 +26,14 @@ pub struct Tokens<R> {
     text: String,
     start: usize,
     /// A token whose end has not been read yet: `buffer[..end]`.
-    buffer: [u8; CAPACITY],
+    buffer: Vec<u8>,
     end: usize,
 }
 
 impl<R: Read> Tokens<R> {
-    /// Tokens of `input`, read up to 16 KiB at a time.
+    /// Tokens of `input`, read up to 64 KiB at a time.
     pub fn new(input: R) -> Self {
-        Self { input, text: String::new(), start: 0, buffer: [0; CAPACITY], end: 0 }
+        Self { input, text: String::new(), start: 0, buffer: vec![0; CAPACITY], end: 0 }
     }
 
     /// The next token; `None` at the end of the stream.
@@ -39,24 +41,23 @@ impl<R: Read> Tokens<R> {
     /// # Errors
     ///
     /// When reading fails, or when the token is longer than 4 KiB.
-    #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend its items")]
     #[inline]
-    pub fn next(&mut self) -> Result<Option<&str>> {
-        loop {
-            self.start = self.text.len() - self.text[self.start..].trim_ascii_start().len();
-            if self.start < self.text.len() {
-                break;
+    pub fn next_token(&mut self) -> Result<Option<&str>> {
+        let unread = loop {
+            let unread = self.text.as_bytes()[self.start..].trim_ascii_start();
+            if !unread.is_empty() {
+                break unread;
             }
             if !self.read()? {
                 return Ok(None);
             }
-        }
-        let unread = &self.text[self.start..];
-        let end = unread.bytes().position(is_end);
-        let token = &unread[..end.unwrap_or(unread.len()).max(1)]; // At least the `=`.
-        self.start += token.len();
-        check_length(token.as_bytes())?;
-        Ok(Some(token))
+        };
+        let end = unread.iter().position(u8::is_ascii_whitespace);
+        let token = &unread[..end.unwrap_or(unread.len())];
+        check_length(token)?;
+        let start = self.text.len() - unread.len();
+        self.start = start + token.len();
+        Ok(Some(&self.text[start..self.start]))
     }
 
     /// Reads on until there are whole tokens; `false` at the end of the stream.
@@ -68,14 +69,15 @@ impl<R: Read> Tokens<R> {
             check_length(&self.buffer[..self.end])?;
             let length = self.input.read(&mut self.buffer[self.end..])?;
             let read = &self.buffer[..self.end + length];
-            let last = read.iter().rposition(|byte| is_end(*byte)).map_or(0, |end| end + 1);
+            let last = read.iter().rposition(|byte| byte.is_ascii_whitespace() || *byte == b'=');
             // What follows may go on, unless the stream has ended.
-            let whole = if length == 0 { read.len() } else { last };
-            self.text.clear();
-            match str::from_utf8(&read[..whole]) {
-                Ok(text) => self.text.push_str(text),
-                Err(_) => self.text.push_str(&String::from_utf8_lossy(&read[..whole])),
-            }
+            let whole = if length == 0 { read.len() } else { last.map_or(0, |last| last + 1) };
+            let text = match str::from_utf8(&read[..whole]) {
+                Ok(text) => Cow::Borrowed(text),
+                // `?` has one byte, so that no token is longer than what was sent.
+                Err(_) => String::from_utf8_lossy(&read[..whole]).replace('\u{fffd}', "?").into(),
+            };
+            self.text = text.replace('=', " = ");
             self.start = 0;
             self.end = read.len() - whole;
             self.buffer.copy_within(whole..whole + self.end, 0);
@@ -84,11 +86,6 @@ impl<R: Read> Tokens<R> {
             }
         }
     }
-}
-
-/// Whether a token ends before this byte.
-fn is_end(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\x0c' | b'\r' | b'=')
 }
 
 fn check_length(token: &[u8]) -> Result<()> {
@@ -120,7 +117,7 @@ mod tests {
         let mut tokens = Tokens::new(input);
         let mut list = Vec::new();
         loop {
-            match tokens.next() {
+            match tokens.next_token() {
                 Ok(Some(token)) => list.push(token.to_owned()),
                 Ok(None) => return list,
                 Err(error) => {
@@ -176,12 +173,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_utf_8_is_replaced() {
+    fn bytes_that_are_not_utf_8_count_as_they_came() {
+        assert_eq!(tokens(&[0xff; LONGEST][..]), ["?".repeat(LONGEST)]);
         let input = b"sum 1\xff \xc3 2\xc3";
-        let expected = ["sum", "1\u{fffd}", "\u{fffd}", "2\u{fffd}"];
         for length in 1..=input.len() {
             let cuts = std::iter::repeat(length);
-            assert_eq!(tokens(Pieces { input, cuts }), expected, "pieces of {length}");
+            assert_eq!(tokens(Pieces { input, cuts }), ["sum", "1?", "?", "2?"], "by {length}");
         }
     }
 }

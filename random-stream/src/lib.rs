@@ -24,7 +24,7 @@
 //!
 //! A write does not tell: the first one to a closed connection still succeeds, and with a
 //! long interval the next is far away. A read does, so the server spends its waits
-//! reading: see [`pause`].
+//! reading: see [`closes_before`].
 //!
 //! [RFC 864]: https://www.rfc-editor.org/rfc/rfc864
 
@@ -33,7 +33,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use echo::server::is_timeout;
+use echo::server::{is_timeout, without_waiting};
 
 /// Where the server listens unless `--addr` says otherwise.
 pub const ADDR: &str = "127.0.0.1:7002";
@@ -59,64 +59,56 @@ impl Schedule {
         Self { interval, due: Instant::now() }
     }
 
-    /// The wait until the next number; zero when it is late.
-    pub fn wait(&self) -> Duration {
-        self.due.saturating_duration_since(Instant::now())
-    }
-
-    /// Goes on to the next number: one interval after this one was due or, if a whole
-    /// interval was missed, one interval from now, so that no burst makes up for a stall.
-    pub fn advance(&mut self) {
+    /// Goes on to the next number, and returns when it is due: one interval after this one was
+    /// due or, if a whole interval was missed, one interval from now, so that no burst makes up
+    /// for a stall.
+    pub fn advance(&mut self) -> Instant {
         let now = Instant::now();
         if now.saturating_duration_since(self.due) >= self.interval {
             self.due = now;
         }
         self.due += self.interval;
+        self.due
     }
 }
 
-/// Waits until the next number is due or the client has closed; tells whether it is still
-/// there.
+/// Waits until `due`, or until the client closes; tells whether it has closed.
 ///
 /// Most of the wait is a read with a timeout, which a close ends at once. The kernel may end
 /// it late by an eighth of its length, so it is set to eight ninths of the time. The rest is
-/// the nap, and then reads that do not block tell whether the client closed meanwhile.
+/// the nap, and then reads that do not wait tell whether the client closed meanwhile.
 ///
 /// # Errors
 ///
 /// When the connection was reset, or the kernel gave up on it.
-pub fn pause(stream: &TcpStream, schedule: &Schedule) -> io::Result<bool> {
+pub fn closes_before(due: Instant, stream: &TcpStream) -> io::Result<bool> {
     loop {
-        let wait = schedule.wait();
+        let wait = due.saturating_duration_since(Instant::now());
         let timeout = wait.saturating_sub(NAP) / 9 * 8;
-        if timeout > NAP / 2 {
-            stream.set_read_timeout(Some(timeout))?;
-            if !discard(stream, 1)? {
-                return Ok(false);
-            }
-        } else {
+        if timeout <= NAP / 2 {
             thread::sleep(wait);
-            stream.set_nonblocking(true)?;
-            let is_there = discard(stream, MAX_READS);
-            stream.set_nonblocking(false)?;
-            return is_there;
+            return without_waiting(stream, || has_closed(stream, MAX_READS));
+        }
+        // On macOS this fails when the client has already closed; the read tells.
+        let _ = stream.set_read_timeout(Some(timeout));
+        if has_closed(stream, 1)? {
+            return Ok(true);
         }
     }
 }
 
-/// Throws away what the client has sent, in `reads` reads at most; tells whether it is still
-/// there.
-fn discard(mut stream: impl Read, reads: u32) -> io::Result<bool> {
+/// Throws away what the client has sent, in `reads` reads at most; tells whether that was all.
+fn has_closed(mut stream: impl Read, reads: u32) -> io::Result<bool> {
     let mut discarded = [0; 4096];
     for _ in 0..reads {
         match stream.read(&mut discarded) {
-            Ok(0) => return Ok(false),
+            Ok(0) => return Ok(true),
             Ok(_) => {}
             Err(error) if is_timeout(&error) || error.kind() == ErrorKind::Interrupted => break,
             Err(error) => return Err(error),
         }
     }
-    Ok(true)
+    Ok(false)
 }
 
 #[cfg(test)]
@@ -130,8 +122,7 @@ mod tests {
         let mut schedule = Schedule::start(INTERVAL);
         schedule.due -= Duration::from_secs(9); // It is 9 s late.
         let due = schedule.due;
-        schedule.advance();
-        assert_eq!(schedule.due, due + INTERVAL);
+        assert_eq!(schedule.advance(), due + INTERVAL);
     }
 
     #[test]
@@ -139,8 +130,7 @@ mod tests {
         let mut schedule = Schedule::start(INTERVAL);
         let now = Instant::now();
         schedule.due -= Duration::from_secs(35);
-        schedule.advance();
-        assert!(schedule.due >= now + INTERVAL, "{schedule:?}");
+        assert!(schedule.advance() >= now + INTERVAL, "{schedule:?}");
     }
 
     /// A connection that the kernel gives up: a read fails once, and the next finds the end.
@@ -161,7 +151,7 @@ mod tests {
     #[test]
     #[cfg_attr(windows, ignore = "there, a timeout of our own has the same error kind")]
     fn a_connection_that_the_kernel_gave_up_is_an_error() {
-        let error = discard(GivenUp { has_failed: false }, 2).unwrap_err();
+        let error = has_closed(GivenUp { has_failed: false }, 2).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
     }
 }

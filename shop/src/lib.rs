@@ -111,7 +111,8 @@ impl FromStr for Order {
             let (id, quantity) = line.trim().split_once(char::is_whitespace)?;
             Some(Self { id: id.parse().ok()?, quantity: quantity.trim().parse().ok()? })
         };
-        let order = parse().context("expected ID QUANTITY, such as 1 3")?;
+        let expected = || format!("expected ID QUANTITY, such as 1 3, not {}", Preview(line));
+        let order = parse().with_context(expected)?;
         ensure!(order.quantity >= 1, "the quantity must be at least 1");
         Ok(order)
     }
@@ -167,8 +168,18 @@ mod tests {
     #[test]
     fn what_is_not_an_order_is_refused() {
         let refusal = |line: &str| line.parse::<Order>().unwrap_err().to_string();
-        for line in ["", "1", "1 2 3", "one 2", "1 2.5", "-1 2", "1 99999999999999999999"] {
-            assert_eq!(refusal(line), "expected ID QUANTITY, such as 1 3", "{line:?}");
+        for line in [
+            "",
+            "1",
+            "1 2 3",
+            "one 2",
+            "1 2.5",
+            "-1 2",
+            "1 99999999999999999999",
+            "\u{feff}1 3",
+            "1 3\0",
+        ] {
+            assert_eq!(refusal(line), format!("expected ID QUANTITY, such as 1 3, not {line:?}"));
         }
         for line in ["1 0", "1 -2"] {
             assert_eq!(refusal(line), "the quantity must be at least 1", "{line:?}");

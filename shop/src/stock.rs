@@ -44,7 +44,34 @@ pub type WriteGuard<'a> = Guard<'a, RwLockWriteGuard<'static, Vec<Product>>>;
 
 /// A guard of the stock: whoever has it holds the lock, and dropping it releases the lock.
 /// It is std's guard, with the session whose log tells what happens.
+///
+/// ```
+/// #![deny(unused_must_use, let_underscore_drop)]
+/// # use {echo::server::Session, shop::write_lock};
+/// fn sell(session: &Session) {
+///     let _stock = write_lock(session); // Holds the lock to the end of the function.
+/// }
+/// ```
+///
+/// The compiler warns of a guard that is dropped at once by mistake:
+///
+/// ```compile_fail
+/// #![deny(unused_must_use, let_underscore_drop)]
+/// # use {echo::server::Session, shop::write_lock};
+/// fn sell(session: &Session) {
+///     write_lock(session);
+/// }
+/// ```
+///
+/// ```compile_fail
+/// #![deny(unused_must_use, let_underscore_drop)]
+/// # use {echo::server::Session, shop::write_lock};
+/// fn sell(session: &Session) {
+///     let _ = write_lock(session);
+/// }
+/// ```
 #[derive(Debug)]
+#[must_use = "a guard that is dropped at once guards nothing"]
 pub struct Guard<'a, G> {
     stock: G,
     session: &'a Session,

@@ -17,7 +17,7 @@ struct Args {
     exercise: String,
 
     /// Where it listens
-    #[arg(value_name = "HOST:PORT", value_parser = cli::address)]
+    #[arg(value_name = "HOST:PORT")]
     addr: String,
 }
 

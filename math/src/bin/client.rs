@@ -7,14 +7,14 @@ use anyhow::{Result, ensure};
 use clap::Parser;
 use echo::cli::{self, END_OF_INPUT};
 use echo::client::{Client, unexpected};
-use math::{Question, parse_number};
+use math::parse_number;
 
 /// Has the math server compute the sum, mean, stddev, min or max of numbers.
 #[derive(Parser)]
 #[command(name = "math-client", version, next_line_help = true)]
 #[command(after_help = cli::example("math", "client", "mean 1 2 6"))]
 struct Args {
-    /// sum, mean, stddev, min or max; without it, input is sent as it is
+    /// sum, mean, stddev, min or max; without it, it comes from standard input, too
     #[arg(value_parser = word)]
     action: Option<String>,
 
@@ -24,7 +24,6 @@ struct Args {
 
     /// Where the server listens
     #[arg(long, value_name = "HOST:PORT", default_value = math::ADDR)]
-    #[arg(value_parser = cli::address)]
     addr: String,
 }
 
@@ -51,25 +50,18 @@ fn print_answer(answer: &str) -> Result<()> {
     cli::print(format!("{answer}\n"))
 }
 
-/// What is sent: an action, numbers and `=`, or else standard input as it is.
+/// What is sent: an action, numbers and `=`, which the server skips if there was one already.
 fn question(action: Option<String>, numbers: &[String]) -> Box<dyn Read + Send> {
-    let Some(action) = action else {
-        return typed("an action, numbers and =, such as sum 1 2 3 =");
-    };
-    let numbers: Box<dyn Read + Send> = if numbers.is_empty() {
-        typed("numbers")
-    } else {
-        Box::new(Cursor::new(numbers.join(" ")))
-    };
-    Box::new(Cursor::new(action + " ").chain(Question::new(numbers)))
-}
-
-/// Standard input, with a hint for the person at the terminal.
-fn typed(what: &str) -> Box<dyn Read + Send> {
+    let what =
+        if action.is_some() { "numbers" } else { "an action and numbers, such as sum 1 2 3" };
+    let action = action.unwrap_or_default();
+    if !numbers.is_empty() {
+        return Box::new(Cursor::new(format!("{action} {} =\n", numbers.join(" "))));
+    }
     if io::stdin().is_terminal() {
         cli::notice(format_args!("type {what}, then {END_OF_INPUT} to end\n"));
     }
-    Box::new(io::stdin())
+    Box::new(Cursor::new(action + " ").chain(io::stdin()).chain(Cursor::new(" =\n")))
 }
 
 /// Reads a word, whose meaning is left to the server.

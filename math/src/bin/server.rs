@@ -15,7 +15,6 @@ use math::{Action, Statistics, Tokens, format_number, parse_number};
 struct Args {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = math::ADDR)]
-    #[arg(value_parser = cli::address)]
     addr: String,
 
     #[command(flatten)]
@@ -33,11 +32,14 @@ fn run() -> Result<()> {
 
 fn converse(session: &Session) -> Result<()> {
     let mut tokens = Tokens::new(session);
-    while let Some(token) = tokens.next()? {
+    while let Some(token) = tokens.next_token()? {
+        if token == "=" {
+            continue; // It ends no question: our client always ends with one, needed or not.
+        }
         let action: Action = token.parse()?;
         let mut statistics = Statistics::new(action);
         loop {
-            match tokens.next()?.context("the input ended before =")? {
+            match tokens.next_token()?.context("the input ended before =")? {
                 "=" => break,
                 token => statistics.push(parse_number(token)?),
             }

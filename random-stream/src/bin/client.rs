@@ -13,13 +13,11 @@ use echo::client::{Client, unexpected};
 #[command(after_help = cli::example("random-stream", "client", "--count 5"))]
 struct Args {
     /// End after N numbers instead of going on for ever
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    #[arg(value_parser = |text: &str| cli::integer(text, 0..=u64::MAX))]
+    #[arg(long, value_name = "N")]
     count: Option<u64>,
 
     /// Where the server listens
     #[arg(long, value_name = "HOST:PORT", default_value = random_stream::ADDR)]
-    #[arg(value_parser = cli::address)]
     addr: String,
 }
 

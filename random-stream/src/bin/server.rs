@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use echo::cli;
 use echo::server::{Limits, Server, Session};
 use rand::RngExt;
-use random_stream::{Schedule, pause};
+use random_stream::{Schedule, closes_before};
 
 /// Sends each client a random number every second, until the client closes.
 #[derive(Parser)]
@@ -18,25 +18,21 @@ use random_stream::{Schedule, pause};
 struct Args {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = random_stream::ADDR)]
-    #[arg(value_parser = cli::address)]
     addr: String,
 
     #[command(flatten)]
     limits: Limits,
 
     /// The time from one number to the next
-    #[arg(long, value_name = "SECONDS", default_value = "1", allow_negative_numbers = true)]
-    #[arg(value_parser = interval)]
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = cli::seconds)]
     interval: Duration,
 
     /// The smallest number
     #[arg(long, value_name = "N", default_value = "1", allow_negative_numbers = true)]
-    #[arg(value_parser = |text: &str| cli::integer(text, i64::MIN..=i64::MAX))]
     min: i64,
 
     /// The largest number
     #[arg(long, value_name = "N", default_value = "100", allow_negative_numbers = true)]
-    #[arg(value_parser = |text: &str| cli::integer(text, i64::MIN..=i64::MAX))]
     max: i64,
 
     /// Leave out the lines that show each number
@@ -66,15 +62,8 @@ fn converse(session: &Session, args: &Args) -> Result<()> {
         if !args.quiet {
             session.log(format_args!("sent {number}"));
         }
-        schedule.advance();
-        if !pause(session.stream(), &schedule)? {
+        if closes_before(schedule.advance(), session.stream())? {
             return Ok(());
         }
     }
-}
-
-/// Reads a positive number of seconds.
-fn interval(text: &str) -> Result<Duration> {
-    let interval = cli::seconds(text).ok().filter(|interval| !interval.is_zero());
-    interval.context("expected a number of seconds from 1e-9 to 1000000")
 }

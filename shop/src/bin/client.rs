@@ -2,11 +2,9 @@
 
 use std::io::{self, Cursor, IsTerminal, Read};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use echo::cli::{self, notice};
 use echo::client::{Client, Sender, unexpected};
@@ -23,17 +21,18 @@ const MAX_PRODUCTS: usize = 1000;
 struct Args {
     /// The product to order; without it, orders come from standard input
     #[arg(requires = "quantity", allow_negative_numbers = true)]
-    #[arg(value_parser = |text: &str| cli::integer(text, 0..=u32::MAX))]
     id: Option<u32>,
 
     /// How many to order
     #[arg(allow_negative_numbers = true)]
-    #[arg(value_parser = |text: &str| cli::integer(text, i64::MIN..=i64::MAX))]
     quantity: Option<i64>,
+
+    /// Show the stock, and order nothing
+    #[arg(long, conflicts_with = "id")]
+    list: bool,
 
     /// Where the server listens
     #[arg(long, value_name = "HOST:PORT", default_value = shop::ADDR)]
-    #[arg(value_parser = cli::address)]
     addr: String,
 }
 
@@ -49,6 +48,7 @@ fn run() -> Result<()> {
     cli::print(table(&stock))?;
     match (args.id, args.quantity) {
         (Some(id), Some(quantity)) => order_once(&mut server, id, quantity),
+        _ if args.list => Ok(()),
         _ => take_orders(&mut server),
     }
 }
@@ -79,8 +79,8 @@ fn table(stock: &[Product]) -> String {
 }
 
 fn order_once(server: &mut Client, id: u32, quantity: i64) -> Result<()> {
-    server.send(Cursor::new(format!("{id} {quantity}\n")))?;
     notice("waiting for the answer\n");
+    server.send(Cursor::new(format!("{id} {quantity}\n")))?;
     print_confirmation(&server.expect_reply()?)
 }
 
@@ -91,36 +91,24 @@ fn print_confirmation(answer: &str) -> Result<()> {
 
 /// Takes one order a line from standard input, until it ends.
 fn take_orders(server: &mut Client) -> Result<()> {
-    let is_waiting = Arc::new(AtomicBool::new(false));
-    let (answered, answers) = mpsc::channel();
-    let waits = Arc::clone(&is_waiting);
-    server.send_with(move |sender| send_orders(sender, &waits, &answers))?;
+    let (answered, answers) = mpsc::sync_channel(1);
+    server.send_with(move |sender| send_orders(sender, &answers))?;
     let mut refused = 0;
     while let Some(answer) = server.line().inspect_err(|_| leave_prompt())? {
-        let is_asked = is_waiting.swap(false, Ordering::SeqCst);
-        match answer.strip_prefix("error:") {
-            Some(_) if is_asked => {
-                notice(printable(&answer) + "\n");
-                refused += 1;
-            }
-            // Such as that nothing was typed for the server's timeout.
-            Some(reason) => {
-                leave_prompt();
-                bail!(printable(reason.trim_start()));
-            }
-            None => {
-                ensure!(is_asked, unexpected(&answer, "nothing before an order"));
-                print_confirmation(&answer)?;
-            }
+        if answer.starts_with("error:") {
+            notice(printable(&answer) + "\n");
+            refused += 1;
+        } else {
+            print_confirmation(&answer)?;
         }
-        let _ = answered.send(()); // If the sender has ended, it needs no answer.
+        let _ = answered.try_send(()); // An answer that nobody waits for is shown, too.
     }
     ensure!(refused == 0, "orders refused: {refused}");
     Ok(())
 }
 
 /// Sends one order after another, each when the one before is answered.
-fn send_orders(sender: &Sender, is_waiting: &AtomicBool, answers: &Receiver<()>) -> Result<()> {
+fn send_orders(sender: &Sender, answers: &Receiver<()>) -> Result<()> {
     let is_interactive = io::stdin().is_terminal();
     // The last line of a file may lack its end.
     let end: &[u8] = if is_interactive { b"" } else { b"\n" };
@@ -138,11 +126,10 @@ fn send_orders(sender: &Sender, is_waiting: &AtomicBool, answers: &Receiver<()>)
         if order.is_empty() {
             continue;
         }
-        is_waiting.store(true, Ordering::SeqCst);
-        sender.send(format!("{order}\n"))?;
         if is_interactive {
             notice("waiting for the answer\n");
         }
+        sender.send(format!("{order}\n"))?;
         if answers.recv().is_err() {
             return Ok(());
         }

@@ -1,5 +1,7 @@
 //! The shop server sells its stock: many may list it at once, one at a time may order.
 
+#![warn(let_underscore_drop)] // `let _ = write_lock(session);` releases the lock at once.
+
 use std::io::BufReader;
 use std::process::ExitCode;
 use std::thread;
@@ -20,7 +22,6 @@ use shop::{LONGEST_ORDER, Order, read_lock, write_lock};
 struct Args {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = shop::ADDR)]
-    #[arg(value_parser = cli::address)]
     addr: String,
 
     #[command(flatten)]

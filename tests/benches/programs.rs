@@ -1,7 +1,7 @@
 //! How near the programs come to what is possible, as one table: `cargo bench`.
 //!
 //! Each figure is held against a limit that is made here, in the same run, on the same
-//! machine: the barest blocking echo loop, the parsing of the same bytes from memory, the
+//! machine: the barest echo server (`echo/examples/barest.rs`), the parsing of the same bytes from memory, the
 //! ideal schedule, the delays that cannot be shared. Rounds alternate between the limit
 //! and ours, and medians are quoted. `cargo bench -- math` runs the rows whose names
 //! contain `math`; the exit status is 1 when a row does not hold.
@@ -23,26 +23,21 @@ use echo::cli;
 use rand::RngExt;
 use tests::program;
 
-/// The argument that makes a barest echo loop of this program.
-const BAREST: &str = "barest-echo-loop";
-
 /// Rounds of which the median is quoted.
 const ROUNDS: usize = 9;
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
     let filter = args.next().unwrap_or_default();
-    if filter == BAREST {
-        return cli::run("tests", "bench", barest_echo_loop);
-    }
     cli::run("tests", "bench", || run(&filter))
 }
 
 fn run(filter: &str) -> Result<()> {
-    let benchmarks: [(&str, Benchmark); 7] = [
+    let benchmarks: [(&str, Benchmark); 8] = [
         ("echo, round trip of a 64-byte line, 1 client", || round_trips(1)),
         ("echo, round trip of a 64-byte line, 16 clients", || round_trips(16)),
-        ("echo, 64-byte lines streamed both ways", streaming),
+        ("echo, 64-byte lines streamed both ways", || streaming(&[])),
+        ("echo, the same with `--quiet`: without the log", || streaming(&["--quiet"])),
         ("random-stream, 1000 clients", thousand_streams),
         ("math, 5 million numbers", five_million_numbers),
         ("shop, 20 lists at once", twenty_lists),
@@ -142,12 +137,14 @@ struct Server {
 }
 
 impl Server {
-    fn start(command: &mut Command, name: &str) -> Result<Self> {
-        let path = format!("{}/{name}.log", env!("CARGO_TARGET_TMPDIR"));
-        let child = command.stdout(File::create(&path)?).stdin(Stdio::null()).spawn()?;
+    fn start(path: &str, args: &[&str]) -> Result<Self> {
+        let name = Path::new(path).file_stem().and_then(OsStr::to_str).context("no name")?;
+        let log = format!("{}/{name}.log", env!("CARGO_TARGET_TMPDIR"));
+        let output = File::create(&log)?;
+        let child = Command::new(path).args(args).stdout(output).stdin(Stdio::null()).spawn()?;
         let end = Instant::now() + tests::PATIENCE;
         loop {
-            let log = fs::read_to_string(&path)?;
+            let log = fs::read_to_string(&log)?;
             if let Some((first, _)) = log.split_once('\n') {
                 let addr = first.rsplit(' ').next().unwrap_or_default();
                 return Ok(Self { child, addr: addr.parse()? });
@@ -158,12 +155,11 @@ impl Server {
     }
 
     fn ours(path: &str, flags: &[&str]) -> Result<Self> {
-        let name = Path::new(path).file_stem().and_then(OsStr::to_str).context("no name")?;
-        Self::start(Command::new(path).args(["--addr", "127.0.0.1:0"]).args(flags), name)
+        Self::start(path, &[&["--addr", "127.0.0.1:0"], flags].concat())
     }
 
     fn barest() -> Result<Self> {
-        Self::start(Command::new(std::env::current_exe()?).arg(BAREST), BAREST)
+        Self::start(program!("echo-barest"), &["127.0.0.1:0"])
     }
 
     fn connect(&self) -> Result<TcpStream> {
@@ -185,26 +181,6 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// The barest correct echo server: one thread per connection, read, write, nothing else.
-fn barest_echo_loop() -> Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    cli::print(format!("listening on {}\n", listener.local_addr()?))?;
-    loop {
-        let (mut stream, _) = listener.accept()?;
-        stream.set_nodelay(true)?;
-        thread::spawn(move || -> Result<()> {
-            let mut buffer = vec![0; 64 * 1024];
-            loop {
-                let length = stream.read(&mut buffer)?;
-                if length == 0 {
-                    return Ok(());
-                }
-                stream.write_all(&buffer[..length])?;
-            }
-        });
     }
 }
 
@@ -247,7 +223,7 @@ fn round_trips(clients: usize) -> Result<Vec<Row>> {
     Ok(vec![Row::at_most(asked, ours, limit)])
 }
 
-fn streaming() -> Result<Vec<Row>> {
+fn streaming(flags: &[&str]) -> Result<Vec<Row>> {
     let lines = LINE.repeat(1024);
     let bytes = 256 * 1024 * 1024;
     let time = |server: &Server| -> Result<f64> {
@@ -276,7 +252,7 @@ fn streaming() -> Result<Vec<Row>> {
             Ok(began.elapsed().as_secs_f64())
         })
     };
-    let (ours, barest) = (Server::ours(program!("echo-server"), &[])?, Server::barest()?);
+    let (ours, barest) = (Server::ours(program!("echo-server"), flags)?, Server::barest()?);
     let (ours, limit) = alternate(|| time(&ours), || time(&barest))?;
     Ok(vec![Row::at_least(0.9, ours, limit, bytes as f64 / 1e6, "MB/s")])
 }
