@@ -1,7 +1,8 @@
 //! The server's log: what happens, a line each.
 
 use std::fmt::{Display, Write as _};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
+use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
@@ -70,15 +71,20 @@ fn write_batches(
     opened: Instant,
     lines: &Receiver<String>,
     dropped: &AtomicU64,
-    mut output: impl Write,
+    output: impl Write,
 ) {
-    while let Ok(mut batch) = lines.recv() {
-        batch.extend(lines.try_iter().take(CAPACITY));
+    let mut output = BufWriter::with_capacity(64 * 1024, output);
+    while let Ok(first) = lines.recv() {
+        // Where could an error be logged? A closed or full output loses its lines.
+        for line in iter::once(first).chain(lines.try_iter().take(CAPACITY)) {
+            let _ = output.write_all(line.as_bytes());
+        }
         let dropped = dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
-            batch += &line(opened, format_args!("{dropped} lines dropped: too many at once"));
+            let event = format_args!("{dropped} lines dropped: too many at once");
+            let _ = output.write_all(line(opened, event).as_bytes());
         }
-        let _ = output.write_all(batch.as_bytes()); // Where could an error be logged?
+        let _ = output.flush();
         thread::sleep(GATHER);
     }
 }

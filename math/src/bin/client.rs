@@ -14,7 +14,7 @@ use math::parse_number;
 #[command(name = "math-client", version, next_line_help = true)]
 #[command(after_help = cli::example("math", "client", "mean 1 2 6"))]
 struct Args {
-    /// sum, mean, stddev, min or max; without it, it comes from standard input, too
+    /// sum, mean, stddev, min or max; by default from standard input
     #[arg(value_parser = word)]
     action: Option<String>,
 
