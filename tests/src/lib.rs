@@ -7,7 +7,8 @@
     reason = "a helper fails its test by a panic"
 )]
 
-pub mod checks;
+pub mod checker;
+mod checks;
 
 use std::fmt::Debug;
 use std::io::{BufRead, BufReader, Read, Write};

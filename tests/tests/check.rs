@@ -1,121 +1,231 @@
-//! The checker: the four servers pass, and each usual mistake fails the check that is about
-//! it and no other.
+//! The checker: right servers pass, however little more than the statement they do, each mistake
+//! fails the check that is about it and no other, and every run ends.
 
 #![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use shop::{Order, Product};
-use tests::checks::check;
+use tests::checker::{EXERCISES, Report, check};
 use tests::{Server, program};
 
 /// How long the shops of this page take.
-const DELAY: &str = "0.5";
+const DELAY: Duration = Duration::from_millis(500);
 
-#[test]
-fn our_servers_pass_and_each_mistake_fails_the_check_that_is_about_it_and_no_other() {
-    let ours = |path, args: &[&str]| Server::start(path, args);
-    let servers = [
-        ("echo", ours(program!("echo-server"), &[]), &[][..]),
-        ("random-stream", ours(program!("random-stream-server"), &[]), &[]),
-        ("math", ours(program!("math-server"), &[]), &[]),
-        ("shop", ours(program!("shop-server"), &["--delay", DELAY]), &[]),
-        (
-            "shop",
-            ours(program!("shop-server"), &["--delay", DELAY, "--no-lock"]),
-            &[
-                "two buyers of all that is left: one gets it",
-                "two orders at once take turns",
-                "nothing is ever below zero",
-            ],
-        ),
-    ];
-    let ours = servers.iter().map(|(exercise, server, fails)| (*exercise, &*server.addr, *fails));
+const SECOND: Duration = Duration::from_secs(1);
 
-    let one_at_a_time = serve(false, echo);
-    let one_message = serve(true, |stream| {
-        by_packet(stream, |stream, packet| stream.write_all(packet).map(|()| false))
-    });
-    let too_fast = serve(true, |mut stream| {
-        for number in stream.peer_addr()?.port().. {
-            writeln!(stream, "{number}")?;
-            thread::sleep(Duration::from_millis(500));
-        }
-        Ok(())
-    });
-    let the_same = serve(true, |mut stream| {
-        let number = stream.peer_addr()?.port();
-        loop {
-            writeln!(stream, "{number}")?;
-            thread::sleep(Duration::from_secs(1));
-        }
-    });
-    let correct = serve(true, |stream| math(stream, false, false));
-    let one_at_a_time_too = serve(false, |stream| math(stream, false, false));
-    let of_the_sample = serve(true, |stream| math(stream, true, false));
-    let by_packets = serve(true, |stream| math(stream, false, true));
-    let (right, lists_alone, checks_before) =
-        (shop(false, false), shop(true, false), shop(false, true));
-    let theirs = [
-        ("echo", &*one_at_a_time, &["two clients take turns"][..]),
-        ("echo", &one_message, &["a second line comes back on the same connection"]),
-        ("random-stream", &too_fast, &["numbers come one a second, five of them by the clock"]),
-        ("random-stream", &the_same, &["the numbers differ"]),
-        ("math", &correct, &[]),
-        ("math", &one_at_a_time_too, &["two clients at once are served"]),
-        ("math", &of_the_sample, &["the standard deviation is the population's"]),
-        ("math", &by_packets, &["a number cut in two packets is one number"]),
-        ("shop", &right, &[]),
-        ("shop", &lists_alone, &["four lists at once take the time of one"]),
-        (
-            "shop",
-            &checks_before,
-            &["two buyers of all that is left: one gets it", "nothing is ever below zero"],
-        ),
-    ];
+/// Checks a server; returns the report as data and as text.
+fn checked(exercise: &str, addr: &str) -> (Report, String) {
+    let mut text = Vec::new();
+    let report = check(exercise, addr, &mut text).unwrap();
+    (report, String::from_utf8(text).unwrap())
+}
+
+/// Checks all of the servers at once: of what each exercise asks, just these checks must fail.
+#[track_caller]
+fn assert_fails(servers: &[(&str, String, &[&str])]) {
     let wrong: Vec<String> = thread::scope(|scope| {
-        let check = |(exercise, addr, fails)| {
-            let mut report = Vec::new();
-            let failed = check(exercise, addr, &mut report).unwrap();
-            (failed != fails).then(|| format!("{fails:?}: {}", String::from_utf8_lossy(&report)))
+        let check = |(exercise, addr, fails): &(&str, String, &[&str])| {
+            let (report, text) = checked(exercise, addr);
+            (report.asked != *fails).then(|| format!("expected {fails:?} of {exercise}:\n{text}"))
         };
         let threads: Vec<_> =
-            ours.chain(theirs).map(|server| scope.spawn(move || check(server))).collect();
+            servers.iter().map(|server| scope.spawn(move || check(server))).collect();
         threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
     });
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
-fn an_added_line_end_is_found_and_reported() {
-    let addr = serve(true, |stream| {
-        by_packet(stream, |stream, packet| {
-            stream.write_all(packet)?;
-            let end: &[u8] = if packet.ends_with(b"\n") { b"" } else { b"\n" };
-            stream.write_all(end).map(|()| true)
-        })
+fn our_servers_do_what_is_asked_and_what_goes_further() {
+    let flags = |exercise| if exercise == "shop" { &["--delay", "0.5"][..] } else { &[] };
+    let path = [
+        program!("echo-server"),
+        program!("random-stream-server"),
+        program!("math-server"),
+        program!("shop-server"),
+    ];
+    thread::scope(|scope| {
+        for (exercise, path) in EXERCISES.into_iter().zip(path) {
+            scope.spawn(move || {
+                let server = Server::start(path, flags(exercise));
+                let (report, text) = checked(exercise, &server.addr);
+                assert_eq!(report, Report::default(), "{text}");
+            });
+        }
     });
-    let mut report = Vec::new();
-    let failed = check("echo", &addr, &mut report).unwrap();
-    assert_eq!(failed, ["bytes without a line end come back at once"]);
-    let expected = "\
-✔ a line comes back
-✔ a second line comes back on the same connection
-✘ bytes without a line end come back at once
-        sent: \"no line end\"
-    expected: the same bytes, without a line end
-         got: \"no line end\\n\"
-        hint: a line end was added
-✔ two clients take turns
-✔ after a half-close everything comes back, then the end
-✔ binary bytes come back unchanged
-5 of 6 hold
-";
-    assert_eq!(String::from_utf8(report).unwrap(), expected);
+}
+
+#[test]
+fn without_its_lock_our_shop_fails_three_checks() {
+    let server = Server::start(program!("shop-server"), &["--delay", "0.5", "--no-lock"]);
+    let fails = [
+        "two orders at once take turns",
+        "a list that comes during an order waits for it",
+        "two buyers of all that is left: one gets it",
+        "nothing is ever below zero",
+    ];
+    assert_fails(&[("shop", server.addr.clone(), &fails)]);
+}
+
+#[test]
+fn a_server_that_does_no_more_than_the_statement_says_does_what_is_asked() {
+    let trimmed = |line: &str, mut stream: TcpStream| stream.write_all(line.trim_end().as_bytes());
+    let with_cr_lf = |line: &str, mut stream: TcpStream| {
+        stream.write_all(line.trim_end().as_bytes())?;
+        stream.write_all(b"\r\n")
+    };
+    let per_packet = |mut stream: TcpStream| {
+        let mut buffer = [0; 1024];
+        let length = stream.read(&mut buffer)?;
+        stream.write_all(&buffer[..length])
+    };
+    assert_fails(&[
+        ("echo", serve(false, by_line(trimmed)), &[]),
+        ("echo", serve(false, by_line(with_cr_lf)), &[]),
+        ("echo", serve(false, per_packet), &[]),
+        // Numbers with decimals, the first of them late.
+        (
+            "random-stream",
+            numbers(|index| (index + 1, format!("0.{}\r\n", index * 7919 % 97))),
+            &[],
+        ),
+        ("math", serve(true, math(Math { comma: true, ..Math::RIGHT })), &[]),
+        ("math", serve(true, math(Math { sample: true, tokens: true, ..Math::RIGHT })), &[]),
+        ("math", serve(true, math(Math { tokens: true, ..Math::RIGHT })), &[]),
+        ("shop", shop(Shop::RIGHT), &[]),
+    ]);
+}
+
+#[test]
+fn each_mistake_fails_the_check_that_is_about_it_and_no_other() {
+    let capitals =
+        |line: &str, mut stream: TcpStream| stream.write_all(line.to_uppercase().as_bytes());
+    let random = |index: u32| format!("{}\n", index * 7919 % 97);
+    let by_the_clock = &["a number comes each second, eight of them by the clock"][..];
+    let two_clients = &["two clients at once each get their own answer"][..];
+    let echo = ["a string comes back", "the next client's string comes back, too"];
+    let one_at_a_time: &[&str] = &[
+        "three clients at once get a number a second each",
+        "when one client has crashed, the others go on, and new ones come",
+    ];
+    let has_died = Arc::new(AtomicBool::new(false));
+    let dies_of_deux = math(Math { dies: Some(has_died), ..Math::RIGHT });
+    assert_fails(&[
+        ("echo", serve(true, by_line(capitals)), &echo),
+        ("random-stream", numbers(move |index| (index / 2 * 2, random(index))), by_the_clock),
+        ("random-stream", numbers(move |index| (index / 8, random(index))), by_the_clock),
+        (
+            "random-stream",
+            numbers(move |index| (if index < 6 { index } else { 1000 }, random(index))),
+            by_the_clock,
+        ),
+        ("random-stream", numbers(|index| (index, "42\n".to_owned())), &["the numbers differ"]),
+        ("random-stream", serve(false, |stream| send_numbers(stream, 20)), one_at_a_time),
+        (
+            "math",
+            serve(true, math(Math { integers: true, ..Math::RIGHT })),
+            &["an answer may have decimals", "numbers may have decimals"],
+        ),
+        ("math", serve(false, math(Math { many: true, ..Math::RIGHT })), two_clients),
+        (
+            "math",
+            {
+                let numbers = Arc::new(Mutex::new(Vec::new()));
+                serve(true, math(Math { tokens: true, shared: Some(numbers), ..Math::RIGHT }))
+            },
+            &[
+                "two clients at once each get their own answer",
+                "a client that breaks off, or says `deux`, disturbs nobody after it",
+            ],
+        ),
+        (
+            "math",
+            serve(true, dies_of_deux),
+            &["a client that breaks off, or says `deux`, disturbs nobody after it"],
+        ),
+        (
+            "shop",
+            shop(Shop { lists_alone: true, ..Shop::RIGHT }),
+            &["four lists at once take the time of one"],
+        ),
+        (
+            "shop",
+            shop(Shop { lists_freely: true, ..Shop::RIGHT }),
+            &["a list that comes during an order waits for it"],
+        ),
+        (
+            "shop",
+            shop(Shop { orders_at_once: true, ..Shop::RIGHT }),
+            &[
+                "an order takes as long, and a later list shows it",
+                "two orders at once take turns",
+                "a list that comes during an order waits for it",
+            ],
+        ),
+        (
+            "shop",
+            shop(Shop { checks_before: true, ..Shop::RIGHT }),
+            &["two buyers of all that is left: one gets it", "nothing is ever below zero"],
+        ),
+    ]);
+}
+
+#[test]
+fn a_failure_says_what_was_sent_expected_and_received_and_a_hint_that_follows_from_it() {
+    let say = |answer: &'static str| {
+        serve(
+            true,
+            by_line(move |_: &str, mut stream: TcpStream| stream.write_all(answer.as_bytes())),
+        )
+    };
+    for (exercise, addr, shown) in [
+        (
+            "echo",
+            say("bonjour\nbonjour\n"),
+            "        sent: \"bonjour\\n\"\n    expected: the same string\n         \
+             got: \"bonjour\\nbonjour\\n\"\n        hint: something was added\n",
+        ),
+        ("echo", say("\u{feff}bonjour\n"), "        hint: a byte-order mark came first\n"),
+        ("math", say("Résultat : 6\n"), "        hint: one number, with nothing around it\n"),
+        ("math", say("\u{feff}6\n"), "        hint: a byte-order mark came first\n"),
+        ("math", say("5\n"), "    expected: the answer 6\n         got: 5\n- `moyenne`"),
+        ("random-stream", numbers(|index| (index, "42".to_owned())), "and none came\n"),
+        ("shop", shop(Shop { deadlocks: true, ..Shop::RIGHT }), "the lock that it holds?\n"),
+    ] {
+        let (_, text) = checked(exercise, &addr);
+        assert!(text.contains(shown), "{shown}\n{text}");
+    }
+}
+
+#[test]
+fn whatever_the_server_does_the_run_ends_and_shows_no_control_character() {
+    thread::scope(|scope| {
+        for exercise in EXERCISES {
+            for (server, limit) in [
+                (serve(true, |stream| drip(stream, b"", SECOND)), 45),
+                (serve(true, |stream| drip(stream, b"\x1b[2J\x07 ", SECOND / 5)), 45),
+                (serve(true, |stream| drip(stream, &[b'1'; 4096], Duration::ZERO)), 30),
+                (serve(true, |stream| drip(stream, b"\x1b\n\n", Duration::ZERO)), 30),
+                (serve(true, |stream| drip(stream, b"1\t9223372036854775807\tx\n\n", SECOND)), 45),
+                (serve(true, |stream| drip(stream, b"1\n", SECOND)), 45),
+            ] {
+                scope.spawn(move || {
+                    let began = Instant::now();
+                    let (report, text) = checked(exercise, &server);
+                    assert!(!report.asked.is_empty() || !report.further.is_empty(), "{text}");
+                    assert!(began.elapsed() < SECOND * limit, "{exercise}:\n{text}");
+                    let mut shown = text.chars().filter(|character| *character != '\n');
+                    assert!(!shown.any(char::is_control), "{exercise}:\n{text}");
+                });
+            }
+        }
+    });
 }
 
 #[test]
@@ -123,9 +233,8 @@ fn where_nobody_listens_there_is_nothing_to_check() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap().to_string();
     drop(listener);
-    let reason = TcpStream::connect(&addr).unwrap_err();
     let error = format!("{:#}", check("echo", &addr, io::sink()).unwrap_err());
-    assert_eq!(error, format!("cannot connect to {addr}: {reason}"));
+    assert!(error.starts_with(&format!("cannot connect to {addr}: ")), "{error}");
 }
 
 /// Starts a server that gives each client to `handle`, on a thread of its own or else one
@@ -150,97 +259,209 @@ fn serve(
     addr
 }
 
-/// Handles what comes, packet by packet, until `handle` returns `false` or the client closes.
-fn by_packet(
-    mut stream: TcpStream,
-    mut handle: impl FnMut(&mut TcpStream, &[u8]) -> io::Result<bool>,
-) -> io::Result<()> {
-    let mut buffer = [0; 4096];
-    loop {
-        let length = stream.read(&mut buffer)?;
-        if length == 0 || !handle(&mut stream, &buffer[..length])? {
-            return Ok(());
-        }
+/// Handles one line, and closes.
+fn by_line(
+    handle: impl Fn(&str, TcpStream) -> io::Result<()> + Clone,
+) -> impl Fn(TcpStream) -> io::Result<()> + Clone {
+    move |stream| {
+        let mut line = String::new();
+        BufReader::new(&stream).read_line(&mut line)?;
+        handle(&line, stream)
     }
 }
 
-fn echo(stream: TcpStream) -> io::Result<()> {
-    by_packet(stream, |stream, packet| stream.write_all(packet).map(|()| true))
+/// Sends `bytes` again and again, with `pause` between.
+fn drip(mut stream: TcpStream, bytes: &[u8], pause: Duration) -> io::Result<()> {
+    loop {
+        stream.write_all(bytes)?;
+        thread::sleep(pause);
+    }
 }
 
-/// Answers `question`, such as `sum 1 2 `, if it is one.
-fn answer(question: &str, is_sample: bool) -> Option<f64> {
-    let mut words = question.split_whitespace();
-    let action = words.next()?.to_lowercase();
-    let numbers: Vec<f64> = words.map(|word| word.parse().ok()).collect::<Option<_>>()?;
+/// A random-stream server whose number `index` is what `number` says, so many seconds after the
+/// client came.
+fn numbers(number: impl Fn(u32) -> (u32, String) + Clone + Send + 'static) -> String {
+    serve(true, move |mut stream| {
+        let began = Instant::now();
+        for index in 0.. {
+            let (seconds, number) = number(index);
+            thread::sleep((SECOND * seconds).saturating_sub(began.elapsed()));
+            stream.write_all(number.as_bytes())?;
+        }
+        Ok(())
+    })
+}
+
+/// Sends so many numbers, one a second.
+fn send_numbers(mut stream: TcpStream, count: u32) -> io::Result<()> {
+    (0..count).try_for_each(|index| {
+        writeln!(stream, "{}", index * 7919 % 97)?;
+        thread::sleep(SECOND);
+        Ok(())
+    })
+}
+
+/// How a math server goes about it.
+#[derive(Clone)]
+struct Math {
+    /// It takes a token a line, in place of a question a line.
+    tokens: bool,
+    /// It writes a decimal comma.
+    comma: bool,
+    /// It divides by n - 1.
+    sample: bool,
+    /// It knows integers alone.
+    integers: bool,
+    /// It answers more than one question a connection.
+    many: bool,
+    /// All clients share these numbers.
+    shared: Option<Arc<Mutex<Vec<f64>>>>,
+    /// It ends when it is told what is no number.
+    dies: Option<Arc<AtomicBool>>,
+}
+
+impl Math {
+    const RIGHT: Self = Self {
+        tokens: false,
+        comma: false,
+        sample: false,
+        integers: false,
+        many: false,
+        shared: None,
+        dies: None,
+    };
+}
+
+/// A math server that knows the statement's five words, and one question a connection.
+fn math(math: Math) -> impl Fn(TcpStream) -> io::Result<()> + Clone {
+    move |mut stream| {
+        let mut lines = BufReader::new(stream.try_clone()?).lines();
+        let numbers = math.shared.clone().unwrap_or_default();
+        while let Some(line) = lines.next().transpose()? {
+            if math.dies.as_ref().is_some_and(|dies| dies.load(Ordering::SeqCst)) {
+                return Ok(());
+            }
+            let mut words: Vec<_> = line.split(' ').map(str::to_owned).collect();
+            while math.tokens && words.last().is_some_and(|word| word != "=") {
+                let Some(word) = lines.next().transpose()? else { return Ok(()) };
+                numbers.lock().unwrap().extend(word.parse::<f64>());
+                words.push(word);
+            }
+            let [action, rest @ .., equals] = &words[..] else { return Ok(()) };
+            if equals != "=" {
+                return Ok(());
+            }
+            let parsed: Option<Vec<f64>> = rest.iter().map(|word| word.parse().ok()).collect();
+            let Some(mut parsed) = parsed else {
+                if let Some(dies) = &math.dies {
+                    dies.store(true, Ordering::SeqCst);
+                }
+                return Ok(());
+            };
+            if math.shared.is_some() {
+                parsed = std::mem::take(&mut numbers.lock().unwrap());
+            }
+            let Some(answer) = answer(action, &parsed, math.sample) else { return Ok(()) };
+            let answer = match answer.to_string() {
+                _ if math.integers && parsed.iter().any(|number| number.fract() != 0.0) => {
+                    return Ok(());
+                }
+                _ if math.integers => answer.trunc().to_string(),
+                answer if math.comma => answer.replace('.', ","),
+                answer => answer,
+            };
+            writeln!(stream, "{answer}")?;
+            if !math.many {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn answer(action: &str, numbers: &[f64], is_sample: bool) -> Option<f64> {
     let n: f64 = numbers.iter().map(|_| 1.0).sum();
     let mean = numbers.iter().sum::<f64>() / n;
     let squares: f64 = numbers.iter().map(|number| (number - mean).powi(2)).sum();
-    Some(match &*action {
-        "sum" | "somme" => numbers.iter().sum(),
-        "mean" | "average" | "moyenne" => mean,
-        "stddev" | "écart-type" | "ecart-type" if is_sample => (squares / (n - 1.0)).sqrt(),
-        "stddev" | "écart-type" | "ecart-type" => (squares / n).sqrt(),
-        "min" => numbers.into_iter().fold(f64::INFINITY, f64::min),
-        "max" => numbers.into_iter().fold(f64::NEG_INFINITY, f64::max),
+    Some(match action {
+        "somme" => numbers.iter().sum(),
+        "moyenne" => mean,
+        "écart-type" => (squares / if is_sample { n - 1.0 } else { n }).sqrt(),
+        "min" => numbers.iter().copied().fold(f64::INFINITY, f64::min),
+        "max" => numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max),
         _ => return None,
     })
 }
 
-/// A math server that divides by n - 1, or takes a packet for a message, or neither.
-fn math(stream: TcpStream, is_sample: bool, takes_packets: bool) -> io::Result<()> {
-    let mut text = String::new();
-    by_packet(stream, |stream, packet| {
-        text += &String::from_utf8_lossy(packet);
-        while let Some((question, rest)) = text.split_once('=') {
-            let Some(answer) = answer(question, is_sample) else { return Ok(false) };
-            writeln!(stream, "{answer}")?;
-            text = String::from(rest);
-        }
-        if takes_packets {
-            text.clear();
-        }
-        Ok(true)
-    })
+/// How a shop goes about it.
+#[derive(Clone, Copy, Default)]
+struct Shop {
+    /// It lists under the write lock.
+    lists_alone: bool,
+    /// It lists under no lock.
+    lists_freely: bool,
+    /// It does not wait between check and change.
+    orders_at_once: bool,
+    /// It checks an order before it takes the lock.
+    checks_before: bool,
+    /// It lists while it holds the write lock.
+    deadlocks: bool,
 }
 
-/// A shop that lists under the write lock, or checks an order under another lock than that
-/// of its change, or neither.
-fn shop(lists_alone: bool, checks_before: bool) -> String {
+impl Shop {
+    const RIGHT: Self = Self {
+        lists_alone: false,
+        lists_freely: false,
+        orders_at_once: false,
+        checks_before: false,
+        deadlocks: false,
+    };
+}
+
+/// A shop that takes one order a client.
+fn shop(shop: Shop) -> String {
     let product = |id, quantity, name: &str| Product { id, quantity, name: name.to_owned() };
     let stock = Arc::new(RwLock::new(vec![product(1, 10, "Keyboard"), product(2, 1, "Torch")]));
-    let delay = Duration::from_secs_f64(DELAY.parse().unwrap());
     serve(true, move |mut stream| {
         let list = |stock: &[Product]| -> String {
-            thread::sleep(delay);
+            thread::sleep(DELAY);
             stock.iter().map(|product| format!("{product}\n")).collect()
         };
-        let list =
-            if lists_alone { list(&stock.write().unwrap()) } else { list(&stock.read().unwrap()) };
-        writeln!(stream, "{list}")?;
-        for line in BufReader::new(stream.try_clone()?).lines() {
-            let order = line?.parse::<Order>();
-            let find = |stock: &[Product]| {
-                let order = order.as_ref().ok()?;
-                let is_it = |product: &Product| {
-                    product.id == order.id && product.quantity >= order.quantity
-                };
-                stock.iter().position(is_it)
-            };
-            let early = find(&stock.read().unwrap());
-            if checks_before {
-                thread::sleep(delay / 5); // Long enough for another one to check.
-            }
-            let mut stock = stock.write().unwrap();
-            let found = if checks_before { early } else { find(&stock) };
-            if let (Some(found), Ok(order)) = (found, order) {
-                thread::sleep(delay);
-                stock[found].quantity -= order.quantity;
-                writeln!(stream, "confirmed: {}", stock[found].quantity)?;
-            } else {
-                writeln!(stream, "error: no")?;
-            }
+        let text = if shop.lists_alone {
+            list(&stock.write().unwrap())
+        } else if shop.lists_freely {
+            thread::sleep(DELAY);
+            stock.read().unwrap().iter().map(|product| format!("{product}\n")).collect()
+        } else {
+            list(&stock.read().unwrap())
+        };
+        writeln!(stream, "{text}")?;
+        let mut line = String::new();
+        BufReader::new(&stream).read_line(&mut line)?;
+        let order = line.parse::<Order>();
+        let find = |stock: &[Product]| {
+            let order = order.as_ref().ok()?;
+            let is_it =
+                |product: &Product| product.id == order.id && product.quantity >= order.quantity;
+            stock.iter().position(is_it)
+        };
+        let early = shop.checks_before.then(|| {
+            let found = find(&stock.read().unwrap());
+            thread::sleep(DELAY / 5); // Long enough for another one to check.
+            found
+        });
+        let mut guard = stock.write().unwrap();
+        let found = early.unwrap_or_else(|| find(&guard));
+        if shop.deadlocks {
+            drop(stock.read());
         }
-        Ok(())
+        let (Some(found), Ok(order)) = (found, &order) else {
+            return writeln!(stream, "error: no");
+        };
+        if !shop.orders_at_once {
+            thread::sleep(DELAY);
+        }
+        guard[found].quantity -= order.quantity;
+        writeln!(stream, "confirmed: {}", guard[found].quantity)
     })
 }

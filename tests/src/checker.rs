@@ -1,0 +1,504 @@
+//! Holds a server of one of the exercises against what is asked of it, as a client that waits,
+//! reads, and tells. What it asks is in [`checks`](crate::checks).
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use echo::cli;
+use echo::preview::Preview;
+use echo::server::is_timeout;
+use shop::Product;
+
+use crate::checks::{ECHO, MATH, RANDOM_STREAM, SHOP};
+
+/// The longest wait for an answer; the shop's own delays come on top.
+pub(crate) const ANSWER: Duration = Duration::from_secs(3);
+
+/// The longest wait for the first list of a shop, from which its delay is known.
+const MAX_DELAY: Duration = Duration::from_secs(30);
+
+/// How long a packet takes at most, so that what follows does not share it.
+pub(crate) const PACKET: Duration = Duration::from_millis(50);
+
+/// The longest run; the shop's own delays come on top.
+const RUN: Duration = Duration::from_secs(45);
+
+/// How many delays a run takes of a shop, at most.
+const DELAYS: u32 = 40;
+
+/// A wait that is longer than this says what is waited for.
+const QUIET: Duration = Duration::from_secs(2);
+
+/// The most bytes of an answer.
+const MAX_ANSWER: usize = 256 * 1024;
+
+/// The exercises that can be checked.
+pub const EXERCISES: [&str; 4] = ["echo", "random-stream", "math", "shop"];
+
+/// What an exercise asks, and what goes further: each check is a sentence, and what tries it.
+pub(crate) struct Checks {
+    pub asked: &'static [Check],
+    pub further: &'static [Check],
+}
+
+pub(crate) type Check = (&'static str, fn(&mut Target) -> Outcome);
+
+pub(crate) type Outcome<T = ()> = Result<T, Failure>;
+
+/// The checks that do not hold, those that were not tried among them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Of what the exercise asks.
+    pub asked: Vec<&'static str>,
+    /// Of what goes further.
+    pub further: Vec<&'static str>,
+}
+
+/// Checks the server at `addr`, and writes a line for each check, with what went wrong.
+///
+/// The first check finds out what all others need; if it does not hold, they are not tried. A
+/// run takes at most a minute and, of a shop, at most 40 of its delays.
+///
+/// # Errors
+///
+/// When `exercise` is not one of [`EXERCISES`], nobody listens at `addr`, or `output` fails.
+pub fn check(exercise: &str, addr: &str, mut output: impl Write) -> Result<Report> {
+    ensure!(EXERCISES.contains(&exercise), "expected one of {}", EXERCISES.join(", "));
+    let checks = match exercise {
+        "echo" => ECHO,
+        "random-stream" => RANDOM_STREAM,
+        "math" => MATH,
+        _ => SHOP,
+    };
+    let mut target = Target::find(addr).with_context(|| format!("cannot connect to {addr}"))?;
+    let mut report = Report::default();
+    let mut stopped = None;
+    for (title, checks, failed) in [
+        ("The exercise asks:", checks.asked, &mut report.asked),
+        ("Goes further:", checks.further, &mut report.further),
+    ] {
+        writeln!(output, "{title}")?;
+        for (index, (name, run)) in checks.iter().enumerate() {
+            if stopped.is_none() && target.began.elapsed() > RUN + DELAYS * target.delay {
+                stopped = Some("the run has taken too long");
+            }
+            if let Some(reason) = stopped {
+                writeln!(output, "- {name} (not tried: {reason})")?;
+                failed.push(*name);
+                continue;
+            }
+            match run(&mut target) {
+                Ok(()) => writeln!(output, "✔ {name}")?,
+                Err(failure) => {
+                    writeln!(output, "✘ {name}\n{failure}")?;
+                    failed.push(*name);
+                    if index == 0 && title.starts_with("The") {
+                        stopped = Some("it needs the first");
+                    }
+                }
+            }
+            output.flush()?;
+        }
+        writeln!(output, "{} of {} hold", checks.len() - failed.len(), checks.len())?;
+    }
+    writeln!(
+        output,
+        "Look yourself at what cannot be seen from here: the log, its numbers and its flag, errors\n\
+         in opening, the client, and whether a crashed client's work stops (tests/README.md)."
+    )?;
+    Ok(report)
+}
+
+/// The server that is checked, and what is known of it.
+pub(crate) struct Target {
+    addr: SocketAddr,
+    began: Instant,
+    /// The connection that shows that somebody listens, for the first check to use: one more
+    /// client could take a lock in its way.
+    first: Option<TcpStream>,
+    /// Which of the ways to lay out a question `math` understands.
+    pub layout: usize,
+    /// Random numbers that came to each client.
+    pub numbers: Vec<Vec<f64>>,
+    /// How long the shop takes for a list; zero before the first.
+    pub delay: Duration,
+    /// The product of which the fewest were left in any list.
+    pub lowest: Option<Product>,
+}
+
+impl Target {
+    fn find(addr: &str) -> io::Result<Self> {
+        let mut result = Err(io::ErrorKind::InvalidInput.into());
+        for addr in addr.to_socket_addrs()? {
+            result = TcpStream::connect_timeout(&addr, ANSWER).map(|stream| (addr, stream));
+            if result.is_ok() {
+                break;
+            }
+        }
+        let (addr, stream) = result?;
+        Ok(Self {
+            addr,
+            began: Instant::now(),
+            first: Some(stream),
+            layout: 0,
+            numbers: Vec::new(),
+            delay: Duration::ZERO,
+            lowest: None,
+        })
+    }
+
+    /// A new client.
+    pub fn connect(&mut self) -> Outcome<Client> {
+        let connect = || TcpStream::connect_timeout(&self.addr, ANSWER);
+        let stream = self.first.take().map_or_else(connect, Ok);
+        let no_connection = |error: io::Error| Failure::of("a connection", error, "");
+        let stream = stream.map_err(no_connection)?;
+        // On macOS these fail when the server has already closed: the first read tells.
+        let _ = stream.set_nodelay(true);
+        let _ = stream.set_write_timeout(Some(ANSWER));
+        Ok(Client {
+            stream,
+            sent: String::new(),
+            received: Vec::new(),
+            has_ended: false,
+            has_answered: false,
+            patience: ANSWER,
+            if_silent: "",
+        })
+    }
+
+    /// Several new clients.
+    pub fn connect_all(&mut self, count: u32) -> Outcome<Vec<Client>> {
+        (0..count).map(|_| self.connect()).collect()
+    }
+
+    /// New clients of the shop, all at once, and their lists.
+    pub fn shoppers(&mut self, count: u32) -> Outcome<Vec<(Client, Vec<Product>)>> {
+        let clients = self.connect_all(count)?;
+        let mut shoppers = Vec::new();
+        for mut client in clients {
+            client.patience = match self.delay {
+                Duration::ZERO => MAX_DELAY + ANSWER,
+                delay => ANSWER + delay * (count + 2),
+            };
+            let stock = client.list()?;
+            client.if_silent = "does a client wait for the lock that it holds?";
+            let lowest = stock.iter().chain(&self.lowest).min_by_key(|product| product.quantity);
+            self.lowest = lowest.cloned();
+            shoppers.push((client, stock));
+        }
+        Ok(shoppers)
+    }
+
+    /// A new client of the shop, and its list.
+    pub fn list(&mut self) -> Outcome<(Client, Vec<Product>)> {
+        Ok(self.shoppers(1)?.remove(0))
+    }
+}
+
+/// A client that remembers what it sent.
+pub(crate) struct Client {
+    pub stream: TcpStream,
+    sent: String,
+    /// What has come, and is not yet taken for an answer.
+    received: Vec<u8>,
+    has_ended: bool,
+    has_answered: bool,
+    /// The longest wait for an answer, however it trickles in.
+    pub patience: Duration,
+    /// The hint when nothing at all comes.
+    pub if_silent: &'static str,
+}
+
+impl Client {
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> Outcome {
+        if !self.sent.is_empty() {
+            self.sent += ", then ";
+        }
+        self.sent += &Preview(&bytes).to_string();
+        let sent = self.stream.write_all(bytes.as_ref());
+        sent.map_err(|error| self.failure("that it is read", Symptom::Error(error)))
+    }
+
+    /// Whether anything has come.
+    pub fn has_answered(&self) -> bool {
+        self.has_answered || !self.received.is_empty()
+    }
+
+    /// Sends each of `parts` in a packet of its own.
+    pub fn send_parts(&mut self, parts: &[impl AsRef<[u8]>]) -> Outcome {
+        for (index, part) in parts.iter().enumerate() {
+            if index > 0 {
+                thread::sleep(PACKET);
+            }
+            self.send(part)?;
+        }
+        Ok(())
+    }
+
+    pub fn shutdown(&mut self) -> Outcome {
+        self.sent += ", then the end";
+        let ended = self.stream.shutdown(Shutdown::Write);
+        ended.map_err(|error| self.failure("an open connection", Symptom::Error(error)))
+    }
+
+    /// Waits until `find` finds how many of the bytes so far are what is waited for, and takes
+    /// them.
+    fn wait(
+        &mut self,
+        what: &str,
+        find: impl Fn(&[u8], bool) -> Option<usize>,
+    ) -> Outcome<Vec<u8>> {
+        let began = Instant::now();
+        let mut has_told = false;
+        loop {
+            if let Some(length) = find(&self.received, self.has_ended) {
+                self.has_answered = true;
+                return Ok(self.received.drain(..length).collect());
+            }
+            let waited = began.elapsed();
+            let symptom = if self.has_ended {
+                Symptom::End
+            } else if self.received.len() > MAX_ANSWER {
+                Symptom::Flood
+            } else if waited >= self.patience {
+                Symptom::Silence
+            } else {
+                if waited >= QUIET && !has_told {
+                    cli::notice(format_args!("waiting for {what}\n"));
+                    has_told = true;
+                }
+                let until = if has_told { self.patience } else { self.patience.min(QUIET) };
+                match self.receive(until.saturating_sub(waited)) {
+                    Ok(()) => continue,
+                    Err(symptom) => symptom,
+                }
+            };
+            return Err(self.failure(what, symptom));
+        }
+    }
+
+    /// Receives what comes within `wait`, if anything does.
+    fn receive(&mut self, wait: Duration) -> Result<(), Symptom> {
+        // On macOS this fails when both sides have closed: the read tells.
+        let _ = self.stream.set_read_timeout(Some(wait.max(Duration::from_millis(1))));
+        let mut buffer = [0; 4096];
+        match self.stream.read(&mut buffer) {
+            Ok(0) => self.has_ended = true,
+            Ok(length) => self.received.extend_from_slice(&buffer[..length]),
+            Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Symptom::Error(error)),
+        }
+        Ok(())
+    }
+
+    /// Waits for these bytes, and whether more follow in their packet; a line end more or less
+    /// matters only if it `is_exact`.
+    pub fn expect_echo(&mut self, bytes: &[u8], is_exact: bool) -> Outcome {
+        let text = if is_exact { bytes } else { bytes.trim_ascii_end() };
+        let expected = if is_exact { "the same bytes" } else { "the same string" };
+        self.wait(expected, |received, _| (received.len() >= text.len()).then_some(0))?;
+        let end = Instant::now() + PACKET;
+        while Instant::now() < end && !self.has_ended && self.received.len() <= MAX_ANSWER {
+            let _ = self.receive(end - Instant::now());
+        }
+        let received = std::mem::take(&mut self.received);
+        let is_same = received == bytes || !is_exact && received.trim_ascii_end() == text;
+        let hint = match received.strip_prefix(text) {
+            _ if received.starts_with(b"\xef\xbb\xbf") => "a byte-order mark came first",
+            Some(b"\n" | b"\r\n") => "a line end was added",
+            Some(_) => "something was added",
+            None if received.eq_ignore_ascii_case(bytes) => "capitals are another string",
+            None => "",
+        };
+        self.ensure(is_same, expected, Preview(received), hint)
+    }
+
+    pub fn expect_end(&mut self) -> Outcome {
+        self.wait("the end of the stream", |_, has_ended| has_ended.then_some(0))?;
+        let received = std::mem::take(&mut self.received);
+        self.ensure(received.is_empty(), "nothing but the end", Preview(received), "")
+    }
+
+    /// Waits for a line, and returns it without its end: LF, CR LF or the end of the stream.
+    pub fn line(&mut self, expected: &str) -> Outcome<String> {
+        let line = self.wait(expected, |received, has_ended| {
+            let end = received.iter().position(|byte| *byte == b'\n').map(|end| end + 1);
+            end.or((has_ended && !received.is_empty()).then_some(received.len()))
+        })?;
+        Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
+    }
+
+    /// Waits for a line with a number, with either decimal sign.
+    pub fn number(&mut self, expected: &str) -> Outcome<f64> {
+        let line = self.line(expected)?;
+        let number = parse(&line);
+        let hint = if line.starts_with('\u{feff}') {
+            "a byte-order mark came first"
+        } else if line.split([' ', ':', '=', '\t']).any(|word| parse(word).is_some()) {
+            "one number, with nothing around it"
+        } else {
+            ""
+        };
+        number.ok_or_else(|| self.wrong(expected, Preview(&line), hint))
+    }
+
+    /// Waits for these numbers, to two decimals.
+    pub fn expect_answers(&mut self, answers: &[f64]) -> Outcome {
+        for answer in answers {
+            let expected = format!("the answer {answer}");
+            let number = self.number(&expected)?;
+            self.ensure((number - answer).abs() < 0.01, &expected, number, "")?;
+        }
+        Ok(())
+    }
+
+    pub fn list(&mut self) -> Outcome<Vec<Product>> {
+        let list = self.wait("the list, and the empty line that ends it", |received, _| {
+            let mut start = 0;
+            received.split_inclusive(|byte| *byte == b'\n').find_map(|line| {
+                start += line.len();
+                matches!(line, b"\n" | b"\r\n").then_some(start)
+            })
+        })?;
+        let list = String::from_utf8_lossy(&list);
+        let lines = list.lines().filter(|line| !line.is_empty());
+        let product = |line: &str| {
+            let hint = if line.contains('\t') { "" } else { "between them is a tab" };
+            let wrong = || self.wrong("ID<TAB>QUANTITY<TAB>NAME", Preview(line), hint);
+            line.parse::<Product>().map_err(|_| wrong())
+        };
+        lines.map(product).collect()
+    }
+
+    pub fn order(&mut self, id: u32, quantity: i64) -> Outcome {
+        self.send(format!("{id} {quantity}\n"))
+    }
+
+    /// Waits for the answer to an order; tells whether it is confirmed, and how it says so.
+    pub fn answer(&mut self) -> Outcome<(bool, String)> {
+        let expected = "confirmed: … or error: …";
+        let line = self.line(expected)?;
+        let is_confirmed = line.starts_with("confirmed");
+        let is_answer = is_confirmed || line.starts_with("error");
+        self.ensure(is_answer, expected, Preview(&line), "")?;
+        Ok((is_confirmed, line))
+    }
+
+    pub fn expect_confirmation(&mut self) -> Outcome {
+        let (is_confirmed, line) = self.answer()?;
+        self.ensure(is_confirmed, "confirmed: …", Preview(line), "")
+    }
+
+    pub fn expect_refusal(&mut self) -> Outcome {
+        let (is_confirmed, line) = self.answer()?;
+        self.ensure(!is_confirmed, "error: …", Preview(line), "")
+    }
+
+    pub fn ensure(
+        &self,
+        holds: bool,
+        expected: impl fmt::Display,
+        got: impl fmt::Display,
+        hint: &'static str,
+    ) -> Outcome {
+        if holds { Ok(()) } else { Err(self.wrong(expected, got, hint)) }
+    }
+
+    /// The failure of an answer.
+    fn wrong(
+        &self,
+        expected: impl fmt::Display,
+        got: impl fmt::Display,
+        hint: &'static str,
+    ) -> Failure {
+        Failure { sent: self.sent.clone(), ..Failure::of(expected, got, hint) }
+    }
+
+    /// The failure of an answer that did not come.
+    fn failure(&self, expected: &str, symptom: Symptom) -> Failure {
+        let is_line = !expected.starts_with("the same");
+        let lacks_end = is_line && !self.received.is_empty() && !self.received.contains(&b'\n');
+        let (what, hint) = match symptom {
+            Symptom::Silence if self.received.is_empty() => {
+                (format!("nothing for {:.1} s", self.patience.as_secs_f64()), self.if_silent)
+            }
+            Symptom::Silence => (format!("no more for {:.1} s", self.patience.as_secs_f64()), ""),
+            Symptom::End if self.has_answered => {
+                ("the end of the stream".to_owned(), "the server closed after its first answer")
+            }
+            Symptom::End => ("the end of the stream".to_owned(), ""),
+            Symptom::Flood => (format!("no end of it in {} bytes", self.received.len()), ""),
+            Symptom::Error(error) => (error.to_string(), ""),
+        };
+        let hint = if lacks_end { "a line ends with \\n, and none came" } else { hint };
+        let got = match &self.received[..] {
+            [] => what,
+            received => format!("{}, then {what}", Preview(received)),
+        };
+        self.wrong(expected, got, hint)
+    }
+}
+
+/// Reads a finite number with either decimal sign.
+pub(crate) fn parse(text: &str) -> Option<f64> {
+    text.replace(',', ".").parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+/// What came in place of an answer.
+enum Symptom {
+    Silence,
+    End,
+    Flood,
+    Error(io::Error),
+}
+
+/// What a check found wrong; what is empty is not shown.
+pub(crate) struct Failure {
+    sent: String,
+    expected: String,
+    got: String,
+    hint: &'static str,
+}
+
+impl Failure {
+    pub fn of(expected: impl fmt::Display, got: impl fmt::Display, hint: &'static str) -> Self {
+        Self { sent: String::new(), expected: expected.to_string(), got: got.to_string(), hint }
+    }
+}
+
+impl fmt::Display for Failure {
+    /// A line for each part, `expected: …`, and more where 80 columns are too few.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const COLUMNS: usize = 80 - 14;
+        let parts = [
+            ("sent", &*self.sent),
+            ("expected", &self.expected),
+            ("got", &self.got),
+            ("hint", self.hint),
+        ];
+        let mut lines = Vec::new();
+        for (label, text) in parts.into_iter().filter(|(_, text)| !text.is_empty()) {
+            let mut line = format!("{label:>12}:");
+            let mut length = 0;
+            for word in text.split(' ') {
+                let word: Vec<char> = word.chars().collect();
+                for piece in word.chunks(COLUMNS) {
+                    if length + 1 + piece.len() > COLUMNS && length > 0 {
+                        lines.push(std::mem::replace(&mut line, " ".repeat(13)));
+                        length = 0;
+                    }
+                    line.push(' ');
+                    line.extend(piece);
+                    length += 1 + piece.len();
+                }
+            }
+            lines.push(line);
+        }
+        formatter.write_str(&lines.join("\n"))
+    }
+}
