@@ -13,7 +13,7 @@ use shop::Product;
 use crate::checker::{ANSWER, Checks, Failure, Outcome, PACKET, Target, parse};
 
 /// The hint where a client waits in vain while others are connected.
-const AT_ONCE: &str = "does each client have a thread of its own?";
+pub(crate) const AT_ONCE: &str = "does each client have a thread of its own?";
 
 /// The shortest delay of a shop from which a lock can be told by the clock.
 const MIN_DELAY: Duration = Duration::from_millis(200);
@@ -132,7 +132,7 @@ pub(crate) const RANDOM_STREAM: Checks = Checks {
             let _ = crashed.stream.set_read_timeout(Some(ANSWER));
             let _ = crashed.stream.peek(&mut [0]);
             drop(crashed);
-            for _ in 0..3 {
+            for _ in 0..2 {
                 clients[0].number(NUMBER)?;
             }
             target.connect()?.number(NUMBER)?;
@@ -160,7 +160,6 @@ pub(crate) const RANDOM_STREAM: Checks = Checks {
             let mut client = target.connect()?;
             client.number(NUMBER)?;
             client.send("what a client sends\n".repeat(100))?;
-            client.number(NUMBER)?;
             client.number(NUMBER)?;
             Ok(())
         }),
@@ -239,9 +238,8 @@ pub(crate) const MATH: Checks = Checks {
             clients[0].expect_answers(&[3.0])
         }),
         ("a client that breaks off, or says `deux`, disturbs nobody after it", |target| {
-            let mut one = target.connect()?;
-            one.send_parts(&lines(target, "somme 1 2 =")[..1])?;
-            drop(one);
+            let question = lines(target, "somme 1 2 =").concat();
+            target.connect()?.send(question.trim_end().trim_end_matches('='))?;
             let mut two = target.connect()?;
             // What it gets, if anything, is left open.
             let _ = two.send_parts(&lines(target, "somme deux ="));

@@ -192,6 +192,11 @@ impl Program {
         assert!(status.success(), "{script}: {status}");
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("it is our child").is_some()
+    }
+
     /// Waits for its end, with its standard input left as it is.
     #[track_caller]
     pub fn end(&mut self) -> Output {
