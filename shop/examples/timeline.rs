@@ -1,8 +1,8 @@
 //! Draws who waited for the shop's lock and who held it, from the server's log.
 //!
 //! ```text
-//! cargo run -p shop --bin server | tee target/log
-//! cargo run -p shop --example timeline < target/log
+//! cargo run -p shop --bin server | tee log.txt
+//! cargo run -p shop --example timeline < log.txt
 //! ```
 
 use std::collections::BTreeMap;
@@ -16,25 +16,42 @@ const WIDTH: usize = 80;
 /// as all lines are that say nothing of the lock.
 const LONGEST_LINE: u64 = 1024;
 
+/// The most waits and holds of a log.
+const MAX_SPANS: usize = 100_000;
+
 const WAITS: char = '·';
 const READS: char = '▒';
 const WRITES: char = '█';
+const HOLDS_AND_WAITS: char = '#';
 const LEGEND: &str = "· waits   ▒ reads   █ writes   ? checks   ! changes";
 
 /// What a client did for a while, in seconds of the log.
 struct Span {
     client: u64,
     start: f64,
+    /// Infinite until it ends.
     end: f64,
     glyph: char,
     has_checked: bool,
     has_changed: bool,
 }
 
+fn is_wait(span: &Span) -> bool {
+    [WAITS, HOLDS_AND_WAITS].contains(&span.glyph)
+}
+
+/// What a log says of the lock.
+#[derive(Default)]
+struct Story {
+    spans: Vec<Span>,
+    last: f64,
+    dropped: u64,
+}
+
 fn main() -> ExitCode {
     let input = io::stdin();
     let picture = if input.is_terminal() {
-        Err("expected a shop server's log on standard input, such as < target/log".to_owned())
+        Err("expected a shop server's log on standard input, such as < log.txt".to_owned())
     } else {
         draw(input.lock())
     };
@@ -54,28 +71,26 @@ fn main() -> ExitCode {
 ///
 /// # Errors
 ///
-/// When the log cannot be read, or nobody waited for a lock in it.
+/// When the log cannot be read or is too long, or nobody waited for a lock in it.
 pub fn draw(log: impl BufRead) -> Result<String, String> {
-    let mut spans = read(log).map_err(|error| format!("cannot read the log: {error}"))?;
+    let story = read(log).map_err(|error| format!("cannot read the log: {error}"))?;
+    let Story { mut spans, last, dropped } = story;
     let label = spans.iter().map(|span| format!("client {}   ", span.client).len()).max();
     let label = label.ok_or("no lock in this log: expected that of a shop server")?;
     let columns = WIDTH - label;
     let first = spans.iter().map(|span| span.start).fold(f64::INFINITY, f64::min);
-    let last = spans.iter().map(|span| span.end).fold(0.0, f64::max);
     #[expect(clippy::cast_precision_loss, reason = "there are few columns")]
     let seconds = ((last - first) / columns as f64).max(1e-9);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is small")]
     let column = |time: f64| (((time - first) / seconds) as usize).min(columns);
 
     let mut rows = BTreeMap::new();
-    spans.sort_by_key(|span| span.glyph != WAITS); // Waits first: a hold is drawn over them.
+    // What comes later is drawn over what came before.
+    spans.sort_by_key(|span| (span.glyph != WAITS, span.glyph == HOLDS_AND_WAITS));
     for span in &spans {
         let row = rows.entry(span.client).or_insert_with(|| vec![' '; columns]);
         let start = column(span.start).min(columns - 1);
-        if span.glyph == WAITS {
-            if span.end - span.start >= seconds {
-                row[start..column(span.end)].fill(WAITS);
-            }
+        if is_wait(span) && span.end - span.start < seconds {
             continue;
         }
         // It has at least one column; the column in which it ends is the next hold's.
@@ -96,50 +111,71 @@ pub fn draw(log: impl BufRead) -> Result<String, String> {
     }
     let (first, last) = (format!("{first:.1}"), format!("{last:.1} s"));
     let rest = columns - first.len();
-    Ok(picture + &format!("{:label$}{first}{last:>rest$}\n{:label$}{LEGEND}\n", "", ""))
+    picture += &format!("{:label$}{first}{last:>rest$}\n{:label$}{LEGEND}\n", "", "");
+    if picture.contains(HOLDS_AND_WAITS) {
+        picture += &format!("{:label$}{HOLDS_AND_WAITS} holds the lock and waits for it\n", "");
+    }
+    if dropped > 0 {
+        picture += &format!("lines dropped from this log, and so from this picture: {dropped}\n");
+    }
+    Ok(picture)
 }
 
-/// Reads what the log tells of the lock. What has not ended goes on to the last line.
-fn read(mut log: impl BufRead) -> io::Result<Vec<Span>> {
-    let (mut spans, mut open) = (Vec::new(), BTreeMap::new());
-    let mut now = 0.0;
+/// Reads what the log tells of the lock.
+fn read(mut log: impl BufRead) -> io::Result<Story> {
+    let (mut story, mut count) = (Story::default(), 0);
+    // What each client does: what began last ends first.
+    let mut open: BTreeMap<u64, Vec<Span>> = BTreeMap::new();
     loop {
         let mut line = Vec::new();
         if log.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)? == 0 {
             break;
         }
+        line.retain(|byte| *byte != 0); // So UTF-16 reads like ASCII, but for what is neither.
         let line = String::from_utf8_lossy(&line);
         let Some((time, client, event)) = parse(line.trim_end()) else { continue };
-        now = f64::max(now, time);
-        let glyph = match event {
-            "waits for the read lock" | "waits for the write lock" => Some(WAITS),
-            "has the read lock" => Some(READS),
-            "has the write lock" => Some(WRITES),
-            "releases the read lock" | "releases the write lock" => None,
+        story.last = story.last.max(time);
+        let spans = open.entry(client).or_default();
+        let mut begin = |glyph| {
+            count += 1;
+            let (start, end) = (time, f64::INFINITY);
+            Span { client, start, end, glyph, has_checked: false, has_changed: false }
+        };
+        let mut ended = None;
+        match event {
+            "waits for the read lock" | "waits for the write lock" => {
+                spans.push(begin(if spans.is_empty() { WAITS } else { HOLDS_AND_WAITS }));
+            }
+            "has the read lock" | "has the write lock" => {
+                ended = if spans.last().is_some_and(is_wait) { spans.pop() } else { None };
+                spans.push(begin(if event.contains("read") { READS } else { WRITES }));
+            }
+            "releases the read lock" | "releases the write lock" => ended = spans.pop(),
             _ => {
-                if let Some(Span { has_checked, has_changed, .. }) = open.get_mut(&client) {
+                let dropped = event.strip_suffix(" lines dropped: too many at once");
+                story.dropped +=
+                    dropped.map_or(0, |count| count.parse::<u32>().unwrap_or(0).into());
+                if let Some(Span { has_checked, has_changed, .. }) = spans.last_mut() {
                     *has_checked |= event.starts_with("checked: ");
                     *has_changed |= event.starts_with("changed: ");
                 }
-                continue;
             }
-        };
-        // Each of these events ends what the client did before.
-        spans.extend(open.remove(&client).map(|span| Span { end: time, ..span }));
-        if let Some(glyph) = glyph {
-            let (start, end) = (time, time);
-            let span = Span { client, start, end, glyph, has_checked: false, has_changed: false };
-            open.insert(client, span);
+        }
+        story.spans.extend(ended.map(|span| Span { end: time, ..span }));
+        if count + open.len() > MAX_SPANS {
+            return Err(io::Error::other(format!("more than {MAX_SPANS} waits and holds")));
         }
     }
-    spans.extend(open.into_values().map(|span| Span { end: now, ..span }));
-    Ok(spans)
+    story.spans.extend(open.into_values().flatten());
+    Ok(story)
 }
 
-/// The time, the client's number and the event of `[    3.141] client 1: disconnected`.
+/// The time, the client's number and the event of `[    3.141] client 1: disconnected`, perhaps
+/// after a byte-order mark; the number is 0 where there is no client.
 fn parse(line: &str) -> Option<(f64, u64, &str)> {
-    let (time, rest) = line.strip_prefix('[')?.split_once("] client ")?;
-    let (client, event) = rest.split_once(": ")?;
+    let (time, event) = line.split_once('[')?.1.split_once("] ")?;
     let time = time.trim().parse().ok().filter(|time| (0.0..1e9).contains(time))?;
+    let Some(client) = event.strip_prefix("client ") else { return Some((time, 0, event)) };
+    let (client, event) = client.split_once(": ")?;
     Some((time, client.parse().ok()?, event))
 }

@@ -27,6 +27,7 @@ fn checked(exercise: &str, addr: &str) -> (Report, String) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn right_servers_pass_and_each_mistake_fails_the_check_that_is_about_it_and_no_other() {
     let ours = [
         ("echo", Server::start(program!("echo-server"), &[])),

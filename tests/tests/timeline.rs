@@ -139,6 +139,78 @@ fn what_has_not_ended_goes_on_to_the_end_of_a_log_that_is_cut_off() {
 }
 
 #[test]
+fn a_client_that_waits_for_the_lock_that_it_holds_is_drawn_so() {
+    let deadlock = "[ 1.000] client 1: waits for the read lock\n\
+                    [ 1.000] client 1: has the read lock\n\
+                    [ 2.000] client 1: releases the read lock\n\
+                    [ 3.000] client 1: waits for the write lock\n\
+                    [ 3.000] client 1: has the write lock\n\
+                    [ 3.000] client 1: checked: 10 x Keyboard, enough for 3\n\
+                    [ 6.000] client 1: changed: Keyboard 10 -> 7\n\
+                    [ 6.000] client 1: waits for the read lock\n\
+                    [ 9.000] client 2: waits for the read lock\n\
+                    [ 9.500] client 3: waits for the read lock\n";
+    let picture = draw(deadlock);
+    assert_eq!(lasting(&picture), ["client1▒?█#", "client2·", "client3·"], "{picture}");
+    assert!(picture.ends_with(" # holds the lock and waits for it\n"), "{picture}");
+    assert!(picture.lines().all(|line| line.chars().count() <= 80), "{picture}");
+    // A client that lists twice at a time holds the lock until it has released both.
+    let twice = draw(
+        "[ 1.0] client 1: has the read lock\n[ 2.0] client 1: waits for the read lock\n\
+         [ 2.0] client 1: has the read lock\n[ 3.0] client 1: releases the read lock\n\
+         [ 5.0] client 1: releases the read lock\n",
+    );
+    assert_eq!(twice.matches('▒').count(), 69 + 1, "{twice}");
+    assert!(!twice.contains("holds the lock and waits"), "{twice}");
+}
+
+#[test]
+fn a_wait_that_has_not_ended_has_a_column() {
+    let picture = draw(
+        "[ 1.000] client 1: has the write lock\n[ 9.000] client 2: waits for the write lock\n\
+         [ 9.001] client 3: connected from 127.0.0.1:50312\n",
+    );
+    assert_eq!(lasting(&picture), ["client1█", "client2·"], "{picture}");
+}
+
+#[test]
+fn a_log_is_read_as_powershell_writes_it() {
+    let log = "[ 0.500] client 1: waits for the read lock\r\n\
+               [ 1.000] client 1: has the read lock\r\n\
+               [ 1.500] client 1: received \"écran 本\"\r\n\
+               [ 3.000] client 1: releases the read lock\r\n";
+    let expected = draw(log.replace('\r', ""));
+    let utf_16 = |to_bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        format!("\u{feff}{log}").encode_utf16().flat_map(to_bytes).collect()
+    };
+    let all = [
+        log.as_bytes().to_vec(),
+        format!("\u{feff}{log}").into_bytes(),
+        utf_16(u16::to_le_bytes),
+        utf_16(u16::to_be_bytes),
+    ];
+    for bytes in all {
+        assert_eq!(draw(&bytes), expected, "{bytes:?}");
+    }
+}
+
+#[test]
+fn lines_that_were_dropped_are_told() {
+    let hold = "[ 1.000] client 1: has the read lock\n[ 2.000] client 1: releases the read lock\n";
+    let dropped = "[ 1.500] 40 lines dropped: too many at once\n\
+                   [ 1.600] 2 lines dropped: too many at once\n";
+    let told = "lines dropped from this log, and so from this picture: 42\n";
+    assert_eq!(draw([hold, dropped].concat()), draw(hold) + told);
+}
+
+#[test]
+fn a_log_that_never_ends_is_an_error() {
+    let line = b"[ 1.000] client 1: has the read lock\n";
+    let error = timeline::draw(line.repeat(200_000).as_slice()).unwrap_err();
+    assert_eq!(error, "cannot read the log: more than 100000 waits and holds");
+}
+
+#[test]
 fn lines_that_say_nothing_of_the_lock_are_skipped_and_none_of_their_characters_drawn() {
     let hold = "[ 1.000] client 1: has the read lock\n[ 2.000] client 1: releases the read lock\n";
     let noise: [&[u8]; 8] = [
