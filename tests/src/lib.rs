@@ -336,8 +336,9 @@ impl Peer {
     #[track_caller]
     pub fn connect(addr: &str) -> Self {
         let stream = TcpStream::connect(addr).expect("the server listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("the stream is open");
-        stream.set_write_timeout(Some(PATIENCE)).expect("the stream is open");
+        // On macOS these fail when the server has already closed: the first read tells.
+        let _ = stream.set_read_timeout(Some(PATIENCE));
+        let _ = stream.set_write_timeout(Some(PATIENCE));
         Self { stream: BufReader::new(stream) }
     }
 
@@ -354,9 +355,8 @@ impl Peer {
     }
 
     /// Shuts down its sending side.
-    #[track_caller]
     pub fn end_sending(&self) {
-        self.stream().shutdown(Shutdown::Write).expect("the connection is open");
+        let _ = self.stream().shutdown(Shutdown::Write); // If the server has closed, a read tells.
     }
 
     /// Waits for a line, and returns it without its end.

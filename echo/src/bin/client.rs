@@ -8,6 +8,7 @@ use anyhow::{Result, ensure};
 use clap::Parser;
 use echo::cli;
 use echo::client::Client;
+use echo::preview::Decoder;
 
 /// Sends a line, or all of its input, to the echo server and prints the reply.
 #[derive(Parser)]
@@ -41,10 +42,15 @@ fn run() -> Result<()> {
     }
 
     let mut received = 0;
+    let mut decoder = Decoder::default();
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let length = server.receive(&mut buffer)?;
-        cli::print(&buffer[..length])?;
+        if io::stdout().is_terminal() {
+            cli::print(decoder.decode(&buffer[..length]))?;
+        } else {
+            cli::print(&buffer[..length])?;
+        }
         received += length as u64;
         let (sent, is_end) = (server.sent(), length == 0);
         let is_echo = if is_end { received == sent } else { received <= sent };
