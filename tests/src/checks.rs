@@ -376,7 +376,8 @@ pub(crate) const SHOP: Checks = Checks {
             target.list()?;
             let list = delays(target, began);
             buyer.expect_confirmation()?;
-            let hint = if list < 1.2 { "is the list made under the read lock?" } else { "" };
+            let neither = "the list takes no lock, or the order holds none while it waits";
+            let hint = if list < 1.2 { neither } else { "" };
             let expected = "a list after the rest of the order and its own wait, 1.75 of them";
             ensure(list > 1.4, expected, took(list), hint)
         }),

@@ -8,7 +8,7 @@ use tests::{Peer, Server, program};
 #[expect(dead_code, reason = "its `main` is not run here")]
 mod timeline;
 
-const README: &str = include_str!("../../README.md");
+const PAGE: &str = include_str!("../../shop/README.md");
 
 fn draw(log: impl AsRef<[u8]>) -> String {
     timeline::draw(log.as_ref()).unwrap()
@@ -56,9 +56,9 @@ fn picture(server: &Server, holds: usize) -> String {
     draw(server.log().so_far().join("\n"))
 }
 
-/// The README's picture number `index`.
-fn readme(index: usize) -> &'static str {
-    let pictures = README.split("```text\n").filter(|block| block.starts_with("client 1  "));
+/// The picture number `index` of the shop's page.
+fn shown(index: usize) -> &'static str {
+    let pictures = PAGE.split("```text\n").filter(|block| block.starts_with("client 1  "));
     pictures.map(|block| block.split("```").next().unwrap()).nth(index).unwrap()
 }
 
@@ -69,7 +69,7 @@ fn with_the_lock_lists_share_it_and_orders_take_turns() {
     let _late = arrive(&server, 3);
     let picture = picture(&server, 5);
     assert_eq!(lasting(&picture), ["client1▒?█!", "client2▒·?█!", "client3·▒"], "{picture}");
-    assert_eq!(lasting(&picture), lasting(readme(0)));
+    assert_eq!(lasting(&picture), lasting(shown(0)));
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn without_the_lock_the_checks_come_together_and_the_changes_too() {
     let (server, _peers) = order_twice(&["--no-lock"], "4 1\n");
     let picture = picture(&server, 6);
     assert_eq!(lasting(&picture), ["client1▒?!", "client2▒?!"], "{picture}");
-    assert_eq!(lasting(&picture), lasting(readme(1)));
+    assert_eq!(lasting(&picture), lasting(shown(2)));
     server.log().wait("changed: Crème brûlée torch 0 -> -1");
 }
 

@@ -18,7 +18,7 @@ struct Args {
     #[arg(long, value_name = "HOST:PORT", default_value = echo::ADDR)]
     addr: String,
 
-    /// The words of the line; without them, standard input is sent as it is
+    /// The words of a line; without them, all input is sent as it is
     #[arg(value_name = "WORD", trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<OsString>,
 }

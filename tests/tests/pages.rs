@@ -1,0 +1,236 @@
+//! The pages: what they show is what the programs print, and what they name is there.
+
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use echo::cli;
+use tests::{Program, Server, program};
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// The folder of each page.
+const FOLDERS: [&str; 6] = [".", "echo", "random-stream", "math", "shop", "tests"];
+
+fn page(folder: &str) -> String {
+    fs::read_to_string(format!("{ROOT}/{folder}/README.md")).unwrap()
+}
+
+/// The blocks of a language, such as `sh`, of a page, with the spaces before its lines removed.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut lines = page.lines();
+    while let Some(line) = lines.next() {
+        let Some(found) = line.trim_start().strip_prefix("```") else { continue };
+        let indent = line.len() - line.trim_start().len();
+        let block = lines.by_ref().take_while(|line| line.trim_start() != "```");
+        let block = block.map(|line| line.get(indent..).unwrap_or_default().to_owned() + "\n");
+        let block: String = block.collect();
+        if found == language {
+            blocks.push(block);
+        }
+    }
+    blocks
+}
+
+/// A command of a page, and what it prints.
+struct Transcript {
+    exercise: String,
+    program: String,
+    args: Vec<String>,
+    output: Vec<String>,
+}
+
+/// The transcripts of `cargo run`, in their order.
+fn transcripts() -> Vec<Transcript> {
+    let mut transcripts: Vec<Transcript> = Vec::new();
+    for block in FOLDERS.iter().flat_map(|folder| blocks(&page(folder), "console")) {
+        for line in block.lines() {
+            if let Some(command) = line.strip_prefix("$ ") {
+                let words: Vec<_> = command.split(' ').collect();
+                let ["cargo", "run", "-p", exercise, "--bin", program, args @ ..] = &words[..]
+                else {
+                    panic!("a transcript of another command: {command}")
+                };
+                transcripts.push(Transcript {
+                    exercise: (*exercise).to_owned(),
+                    program: (*program).to_owned(),
+                    args: args.iter().skip(1).map(|arg| (*arg).to_owned()).collect(),
+                    output: Vec::new(),
+                });
+            } else {
+                transcripts.last_mut().unwrap().output.push(line.to_owned());
+            }
+        }
+    }
+    transcripts
+}
+
+fn path(exercise: &str, program: &str) -> &'static str {
+    match (exercise, program) {
+        ("echo", "server") => program!("echo-server"),
+        ("echo", "client") => program!("echo-client"),
+        ("random-stream", "server") => program!("random-stream-server"),
+        ("random-stream", "client") => program!("random-stream-client"),
+        ("math", "server") => program!("math-server"),
+        ("math", "client") => program!("math-client"),
+        ("shop", "server") => program!("shop-server"),
+        ("shop", "client") => program!("shop-client"),
+        other => panic!("no such program: {other:?}"),
+    }
+}
+
+/// A line without what is different every time: times, ports, random numbers.
+fn lasting(exercise: &str, line: &str) -> String {
+    let event = match line.split_once("] ") {
+        Some((time, event)) if time.starts_with('[') => event,
+        _ => line,
+    };
+    let word = |word: &str| match word.rsplit_once(':') {
+        Some(("127.0.0.1", _)) => "ADDRESS".to_owned(),
+        None if exercise == "random-stream" && word.parse::<u8>().is_ok() => "NUMBER".to_owned(),
+        _ => word.to_owned(),
+    };
+    event.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+#[cfg_attr(windows, ignore = "it runs sh")]
+fn every_transcript_is_what_the_programs_print() {
+    let transcripts = transcripts();
+    let servers = transcripts.iter().filter(|transcript| transcript.program == "server");
+    let mut exercises = 0;
+    for expected in servers {
+        let Transcript { exercise, args, .. } = expected;
+        let mut flags: Vec<_> = args.iter().map(String::as_str).collect();
+        if exercise == "shop" {
+            flags.extend(["--delay", "0.1"]); // The times are not compared.
+        }
+        let server = Server::start(path(exercise, "server"), &flags);
+        let clients = transcripts.iter().filter(|transcript| {
+            transcript.exercise == *exercise && transcript.program == "client"
+        });
+        for (index, client) in clients.enumerate() {
+            // As a terminal does: both outputs, in the order in which they come.
+            let mut command = Command::new("sh");
+            command.args(["-c", "exec \"$0\" \"$@\" 2>&1", path(exercise, "client")]);
+            command.args(["--addr", &server.addr]).args(&client.args);
+            let printed = Program::spawn(&mut command).finish().stdout;
+            let printed: Vec<_> = printed.lines().map(|line| lasting(exercise, line)).collect();
+            let shown: Vec<_> = client.output.iter().map(|line| lasting(exercise, line)).collect();
+            assert_eq!(printed, shown, "{exercise} client {:?}", client.args);
+            let number = index + 1;
+            tests::wait_until("the last line of the client", || {
+                let log = server.log();
+                let ends = ["disconnected", "lost: "];
+                ends.iter().any(|end| !log.with(&format!("client {number}: {end}")).is_empty())
+            });
+        }
+        let lines = |lines: &[String]| -> Vec<_> {
+            lines.iter().map(|line| lasting(exercise, line)).collect()
+        };
+        assert_eq!(lines(&server.log().so_far()), lines(&expected.output), "{exercise} server");
+        exercises += 1;
+    }
+    assert_eq!(exercises, 4);
+}
+
+#[test]
+fn each_page_has_all_arguments_of_its_programs_and_no_others() {
+    for exercise in ["echo", "random-stream", "math", "shop"] {
+        let page = page(exercise);
+        let arguments = page.split("\n## Arguments\n").nth(1).unwrap_or_default();
+        let arguments = arguments.split("\n## ").next().unwrap();
+        let flags = arguments.split(['`', ' ', '|']).filter(|word| word.starts_with("--"));
+        let mut shown: Vec<_> = flags.filter(|flag| *flag != "---").map(str::to_owned).collect();
+        shown.extend(["--addr", "--max-clients", "--timeout"].map(str::to_owned));
+        let mut known = Vec::new();
+        for program in ["server", "client"] {
+            let help = tests::run(path(exercise, program), &["--help"], "").stdout;
+            assert!(help.contains(&cli::command(exercise, program)), "{help}");
+            assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+            let lines = help.lines().filter_map(|line| line.trim_start().strip_prefix("--"));
+            known.extend(lines.map(|line| format!("--{}", line.split(' ').next().unwrap())));
+        }
+        for list in [&mut shown, &mut known] {
+            list.sort();
+            list.dedup();
+        }
+        assert_eq!(shown, known, "{exercise}");
+    }
+}
+
+#[test]
+fn the_code_that_is_shown_is_the_code() {
+    let files = [
+        "echo/examples/barest.rs",
+        "echo/src/server.rs",
+        "random-stream/src/bin/server.rs",
+        "math/src/bin/server.rs",
+        "shop/src/bin/server.rs",
+    ];
+    let mut code =
+        files.map(|file| fs::read_to_string(format!("{ROOT}/{file}")).unwrap()).into_iter();
+    for shown in FOLDERS.iter().flat_map(|folder| blocks(&page(folder), "rust")) {
+        assert!(code.next().unwrap().contains(&shown), "not in the code: {shown}");
+    }
+    assert_eq!(code.next(), None);
+}
+
+#[test]
+fn each_demand_names_what_stands_in_its_file_once() {
+    let mut count = 0;
+    for exercise in ["echo", "random-stream", "math", "shop"] {
+        let page = page(exercise);
+        for row in page.lines().filter(|line| line.starts_with("| ") && line.ends_with(".rs) |")) {
+            let name = row.split(" | `").nth(1).unwrap().split('`').next().unwrap();
+            let file = row.rsplit("](").next().unwrap().strip_suffix(") |").unwrap();
+            let code = fs::read_to_string(format!("{ROOT}/{exercise}/{file}")).unwrap();
+            let found = code.match_indices(name).filter(|(index, _)| {
+                let next = code[index + name.len()..].chars().next();
+                !next.is_some_and(|next| next.is_alphanumeric() || next == '_')
+            });
+            assert_eq!(found.count(), 1, "{name} in {exercise}/{file}");
+            count += 1;
+        }
+    }
+    assert!(count > 30, "{count}");
+}
+
+#[test]
+fn every_link_leads_to_a_file_and_a_heading() {
+    let slug = |heading: &str| -> String {
+        let words = heading.to_lowercase().replace(' ', "-");
+        words.chars().filter(|char| char.is_alphanumeric() || *char == '-').collect()
+    };
+    for folder in FOLDERS {
+        let page = page(folder);
+        let links = page.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
+        for link in links.filter(|link| !link.contains("://")) {
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let path = Path::new(ROOT).join(folder).join(file);
+            let path = if file.is_empty() { path.join("README.md") } else { path };
+            assert!(path.is_file(), "{folder}: {link}");
+            if !heading.is_empty() {
+                let target = fs::read_to_string(path).unwrap();
+                let mut headings = target.lines().filter_map(|line| line.split_once("# "));
+                assert!(headings.any(|(_, text)| slug(text) == heading), "{folder}: {link}");
+            }
+        }
+    }
+}
+
+/// In bash, zsh and PowerShell alike, where nothing else is said.
+#[test]
+fn commands_can_be_pasted_and_the_front_door_is_not_folded() {
+    for folder in FOLDERS {
+        for block in blocks(&page(folder), "sh") {
+            for word in ["#", "pgrep", "/dev/null", "target/log"] {
+                assert!(!block.contains(word), "{folder}: {word} in {block}");
+            }
+        }
+    }
+    assert!(!page(".").contains("<details>"));
+}
