@@ -82,26 +82,27 @@ impl Schedule {
 ///
 /// When the connection was reset, or the kernel gave up on it.
 pub fn closes_before(due: Instant, stream: &TcpStream) -> io::Result<bool> {
+    let mut discarded = [0; 4096];
     loop {
         let wait = due.saturating_duration_since(Instant::now());
         let timeout = wait.saturating_sub(NAP) / 9 * 8;
         if timeout <= NAP / 2 {
             thread::sleep(wait);
-            return without_waiting(stream, || has_closed(stream, MAX_READS));
+            return without_waiting(stream, || has_closed(stream, &mut discarded, MAX_READS));
         }
         // On macOS this fails when the client has already closed; the read tells.
         let _ = stream.set_read_timeout(Some(timeout));
-        if has_closed(stream, 1)? {
+        if has_closed(stream, &mut discarded, 1)? {
             return Ok(true);
         }
     }
 }
 
-/// Throws away what the client has sent, in `reads` reads at most; tells whether that was all.
-fn has_closed(mut stream: impl Read, reads: u32) -> io::Result<bool> {
-    let mut discarded = [0; 4096];
+/// Reads what the client has sent into `discarded`, at most `reads` times; tells whether that was
+/// all.
+fn has_closed(mut stream: impl Read, discarded: &mut [u8], reads: u32) -> io::Result<bool> {
     for _ in 0..reads {
-        match stream.read(&mut discarded) {
+        match stream.read(discarded) {
             Ok(0) => return Ok(true),
             Ok(_) => {}
             Err(error) if is_timeout(&error) || error.kind() == ErrorKind::Interrupted => break,
@@ -151,7 +152,7 @@ mod tests {
     #[test]
     #[cfg_attr(windows, ignore = "there, a timeout of our own has the same error kind")]
     fn a_connection_that_the_kernel_gave_up_is_an_error() {
-        let error = has_closed(GivenUp { has_failed: false }, 2).unwrap_err();
+        let error = has_closed(GivenUp { has_failed: false }, &mut [0], 2).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
     }
 }
