@@ -1,5 +1,5 @@
-//! Holds a server of one of the exercises against what is asked of it, as a client that waits,
-//! reads, and tells. What it asks is in [`checks`](crate::checks).
+//! Holds a server of one of the exercises against what is asked of it: how it asks, waits, reads
+//! and tells. What it asks is in `checks.rs`.
 
 use std::fmt;
 use std::io::{self, Read, Write};
