@@ -143,7 +143,14 @@ fn right_servers_pass_and_each_mistake_fails_the_check_that_is_about_it_and_no_o
 }
 
 #[test]
-fn a_failure_says_what_was_sent_expected_and_received_and_a_hint_that_follows_from_it() {
+fn a_failure_tells_what_is_known_and_every_run_ends() {
+    thread::scope(|scope| {
+        scope.spawn(a_failure_says_what_was_sent_expected_and_received_and_a_hint_that_follows);
+        scope.spawn(whatever_the_server_does_the_run_ends_and_shows_no_control_character);
+    });
+}
+
+fn a_failure_says_what_was_sent_expected_and_received_and_a_hint_that_follows() {
     let say = |answer: &'static str| {
         serve(
             true,
@@ -174,7 +181,6 @@ fn a_failure_says_what_was_sent_expected_and_received_and_a_hint_that_follows_fr
     });
 }
 
-#[test]
 fn whatever_the_server_does_the_run_ends_and_shows_no_control_character() {
     thread::scope(|scope| {
         for exercise in EXERCISES {
