@@ -38,7 +38,7 @@
 //! | closes, or is killed, with nothing left to read | end of stream | a round trip |
 //! | closes, or is killed, with something left to read | a reset | a round trip |
 //! | vanishes: host down, cable cut | silence | `--timeout` |
-//! | stops reading | a write that makes no progress | `--timeout`, once the buffers are full |
+//! | stops reading | a write that makes no progress | one to two `--timeout`s, once the buffers are full |
 //!
 //! A kill looks like a close because it is one: the client's kernel closes the
 //! connection for it. A vanished host tells nobody. A server that waits to read is saved
@@ -48,7 +48,7 @@
 //! has no call that sets them.
 //!
 //! Connections that arrive faster than they are accepted wait in the kernel's accept
-//! queue, for which std asks 128 places. When it is full, Linux drops the end of the
+//! queue, for which std asks for 128 places. When it is full, Linux drops the end of the
 //! handshake, and the client's kernel tries again after 1 s; under SYN cookies, a client
 //! that has already sent something may be reset instead. Std has no call for a longer
 //! queue.

@@ -9,8 +9,8 @@
 //! # The conversation
 //!
 //! A line with one decimal integer comes at once, then one every `--interval` seconds.
-//! Number *n*, counted from 0, is due at start + *n* × interval, however long the ones
-//! before it took. What the client sends is read and thrown away ([RFC 864]); the end of
+//! Number *n*, counted from 0, is due at start + *n* × interval, however long the ones before it
+//! took, unless the server itself was held up for a whole interval: then it goes on from now. What the client sends is read and thrown away ([RFC 864]); the end of
 //! what it sends means that it closed, and ends its numbers within 100 ms.
 //!
 //! ```text

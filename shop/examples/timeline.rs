@@ -152,9 +152,9 @@ fn read(mut log: impl BufRead) -> io::Result<Story> {
             }
             "releases the read lock" | "releases the write lock" => ended = spans.pop(),
             _ => {
-                let dropped = event.strip_suffix(" lines dropped: too many at once");
-                story.dropped +=
-                    dropped.map_or(0, |count| count.parse::<u32>().unwrap_or(0).into());
+                let dropped = event.strip_prefix("lines dropped: ");
+                let dropped = dropped.and_then(|count| count.parse::<u32>().ok());
+                story.dropped += u64::from(dropped.unwrap_or(0));
                 if let Some(Span { has_checked, has_changed, .. }) = spans.last_mut() {
                     *has_checked |= event.starts_with("checked: ");
                     *has_changed |= event.starts_with("changed: ");

@@ -269,6 +269,7 @@ fn thousand_streams() -> Result<Vec<Row>> {
     let began = Instant::now();
     let mut line = String::new();
     let mut read = |stream: &mut BufReader<TcpStream>, index: u32| -> Result<f64> {
+        line.clear();
         ensure!(stream.read_line(&mut line)? > 0, "the stream ended");
         Ok(began.elapsed().as_secs_f64() - (index * interval).as_secs_f64())
     };

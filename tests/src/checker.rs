@@ -79,17 +79,17 @@ pub fn check(exercise: &str, addr: &str, mut output: impl Write) -> Result<Repor
     };
     let mut target = Target::find(addr).with_context(|| format!("cannot connect to {addr}"))?;
     let mut report = Report::default();
-    let mut stopped = None;
+    let first = checks.asked[0].0;
     for (title, checks, failed) in [
         ("The exercise asks:", checks.asked, &mut report.asked),
         ("Goes further:", checks.further, &mut report.further),
     ] {
         writeln!(output, "{title}")?;
-        for (index, (name, run)) in checks.iter().enumerate() {
-            if stopped.is_none() && target.began.elapsed() > RUN + DELAYS * target.delay {
-                stopped = Some("the run has taken too long");
+        for (name, run) in checks {
+            if target.began.elapsed() > RUN + DELAYS * target.delay {
+                target.stopped = Some("the run has taken too long");
             }
-            if let Some(reason) = stopped {
+            if let Some(reason) = target.stopped {
                 writeln!(output, "- {name} (not tried: {reason})")?;
                 failed.push(*name);
                 continue;
@@ -99,10 +99,8 @@ pub fn check(exercise: &str, addr: &str, mut output: impl Write) -> Result<Repor
                 Err(failure) => {
                     writeln!(output, "✘ {name}\n{failure}")?;
                     failed.push(*name);
-                    if target.is_stuck {
-                        stopped = Some("no list comes");
-                    } else if index == 0 && title.starts_with("The") {
-                        stopped = Some("it needs the first");
+                    if *name == first {
+                        target.stopped = Some("it needs the first");
                     }
                 }
             }
@@ -131,8 +129,8 @@ pub(crate) struct Target {
     pub numbers: Vec<Vec<f64>>,
     /// How long the shop takes for a list; zero before the first.
     pub delay: Duration,
-    /// Whether a list of the shop did not come: then no other one will.
-    is_stuck: bool,
+    /// Why no other check makes sense.
+    stopped: Option<&'static str>,
     /// The product of which the fewest were left in any list.
     pub lowest: Option<Product>,
 }
@@ -154,7 +152,7 @@ impl Target {
             layout: 0,
             numbers: Vec::new(),
             delay: Duration::ZERO,
-            is_stuck: false,
+            stopped: None,
             lowest: None,
         })
     }
@@ -163,8 +161,10 @@ impl Target {
     pub fn connect(&mut self) -> Outcome<Client> {
         let connect = || TcpStream::connect_timeout(&self.addr, ANSWER);
         let stream = self.first.take().map_or_else(connect, Ok);
-        let no_connection = |error: io::Error| Failure::of("a connection", error, "");
-        let stream = stream.map_err(no_connection)?;
+        let stream = stream.map_err(|error| {
+            self.stopped = Some("the server is gone");
+            Failure::of("a connection", error, "")
+        })?;
         // On macOS these fail when the server has already closed: the first read tells.
         let _ = stream.set_nodelay(true);
         let _ = stream.set_write_timeout(Some(ANSWER));
@@ -174,6 +174,7 @@ impl Target {
             received: Vec::new(),
             has_ended: false,
             has_answered: false,
+            reads_lines: true,
             patience: ANSWER,
             if_silent: "",
         })
@@ -194,8 +195,10 @@ impl Target {
                 (delay, 1) => (ANSWER + delay * 3, SAME_LOCK),
                 (delay, _) => (ANSWER + delay * (count + 2), AT_ONCE),
             };
-            let stock = client.list().inspect_err(|_| self.is_stuck = !client.has_answered())?;
-            client.if_silent = SAME_LOCK;
+            let stock = client.list().inspect_err(|_| {
+                self.stopped = (!client.has_answered()).then_some("no list comes");
+            })?;
+            client.if_silent = "";
             let lowest = stock.iter().chain(&self.lowest).min_by_key(|product| product.quantity);
             self.lowest = lowest.cloned();
             shoppers.push((client, stock));
@@ -217,6 +220,8 @@ pub(crate) struct Client {
     received: Vec<u8>,
     has_ended: bool,
     has_answered: bool,
+    /// Whether what it waits for has a line end.
+    reads_lines: bool,
     /// The longest wait for an answer, however it trickles in.
     pub patience: Duration,
     /// The hint when nothing at all comes.
@@ -308,6 +313,7 @@ impl Client {
     /// Waits for these bytes, and whether more follow in their packet; a line end more or less
     /// matters only if it `is_exact`.
     pub fn expect_echo(&mut self, bytes: &[u8], is_exact: bool) -> Outcome {
+        self.reads_lines = false;
         let text = if is_exact { bytes } else { bytes.trim_ascii_end() };
         let expected = if is_exact { "the same bytes" } else { "the same string" };
         self.wait(expected, |received, _| (received.len() >= text.len()).then_some(0))?;
@@ -361,7 +367,8 @@ impl Client {
         for answer in answers {
             let expected = format!("the answer {answer}");
             let number = self.number(&expected)?;
-            self.ensure((number - answer).abs() < 0.01, &expected, number, "")?;
+            let got = math::format_number(number);
+            self.ensure((number - answer).abs() < 0.01, &expected, got, "")?;
         }
         Ok(())
     }
@@ -385,6 +392,7 @@ impl Client {
     }
 
     pub fn order(&mut self, id: u32, quantity: i64) -> Outcome {
+        self.if_silent = SAME_LOCK;
         self.send(format!("{id} {quantity}\n"))
     }
 
@@ -430,21 +438,24 @@ impl Client {
 
     /// The failure of an answer that did not come.
     fn failure(&self, expected: &str, symptom: Symptom) -> Failure {
-        let is_line = !expected.starts_with("the same");
-        let lacks_end = is_line && !self.received.is_empty() && !self.received.contains(&b'\n');
+        let lacks_end = !self.received.is_empty() && !self.received.contains(&b'\n');
         let (what, hint) = match symptom {
             Symptom::Silence if self.received.is_empty() => {
                 (format!("nothing for {:.1} s", self.patience.as_secs_f64()), self.if_silent)
             }
             Symptom::Silence => (format!("no more for {:.1} s", self.patience.as_secs_f64()), ""),
             Symptom::End if self.has_answered => {
-                ("the end of the stream".to_owned(), "the server closed after its first answer")
+                ("the end of the stream".to_owned(), "the server closed after it had answered")
             }
             Symptom::End => ("the end of the stream".to_owned(), ""),
             Symptom::Flood => (format!("no end of it in {} bytes", self.received.len()), ""),
             Symptom::Error(error) => (error.to_string(), ""),
         };
-        let hint = if lacks_end { "a line ends with \\n, and none came" } else { hint };
+        let hint = if lacks_end && self.reads_lines {
+            "a line ends with \\n, and none came"
+        } else {
+            hint
+        };
         let got = match &self.received[..] {
             [] => what,
             received => format!("{}, then {what}", Preview(received)),

@@ -54,7 +54,7 @@ fn right_servers_pass_and_each_mistake_fails_the_check_that_is_about_it_and_no_o
     let two_clients = &["two clients at once each get their own answer"][..];
     let echo = ["a string comes back", "the next client's string comes back, too"];
     let no_lock = Server::start(program!("shop-server"), &["--delay", "0.5", "--no-lock"]);
-    let servers: [(&str, String, &[&str]); 22] = [
+    let servers: [(&str, String, &[&str]); 25] = [
         ("echo", serve(false, by_line(trimmed)), &[]),
         ("echo", serve(false, by_line(with_cr_lf)), &[]),
         ("echo", serve(false, per_packet), &[]),
@@ -62,6 +62,7 @@ fn right_servers_pass_and_each_mistake_fails_the_check_that_is_about_it_and_no_o
         ("math", serve(true, math(&["a decimal comma"])), &[]),
         ("math", serve(true, math(&["a token a line", "n - 1"])), &[]),
         ("math", serve(true, math(&["a token a line"])), &[]),
+        ("math", serve(true, math(&["many questions", "says when it is wrong"])), &[]),
         ("shop", shop(&[]), &[]),
         ("echo", serve(true, by_line(capitals)), &echo),
         ("random-stream", numbers(move |index| (index / 2 * 2, random(index))), by_the_clock),
@@ -72,6 +73,16 @@ fn right_servers_pass_and_each_mistake_fails_the_check_that_is_about_it_and_no_o
             by_the_clock,
         ),
         ("random-stream", numbers(|index| (index, "42\n".to_owned())), &["the numbers differ"]),
+        (
+            "random-stream",
+            serve(true, |mut stream| writeln!(stream, "42")), // One number, and the end.
+            &[
+                "a number comes each second, eight of them by the clock",
+                "the numbers differ",
+                "three clients at once get a number a second each",
+                "when one client has crashed, the others go on, and new ones come",
+            ],
+        ),
         (
             "math",
             serve(true, math(&["integers"])),
@@ -99,7 +110,15 @@ fn right_servers_pass_and_each_mistake_fails_the_check_that_is_about_it_and_no_o
         (
             "shop",
             shop(&["lists under no lock"]),
-            &["a list that comes during an order waits for it"],
+            &[
+                "a list that comes during an order waits for it",
+                "an order that comes during a list waits for it",
+            ],
+        ),
+        (
+            "shop",
+            shop(&["waits after the list"]),
+            &["an order that comes during a list waits for it"],
         ),
         (
             "shop",
@@ -108,6 +127,7 @@ fn right_servers_pass_and_each_mistake_fails_the_check_that_is_about_it_and_no_o
                 "an order takes as long, and a later list shows it",
                 "two orders at once take turns",
                 "a list that comes during an order waits for it",
+                "an order that comes during a list waits for it",
             ],
         ),
         (
@@ -292,7 +312,13 @@ fn math(
             let [action, numbers @ .., equals] = &words[..] else { return Ok(()) };
             let numbers: Option<Vec<f64>> = numbers.iter().map(|word| word.parse().ok()).collect();
             has_died.fetch_or(is("dies of words") && numbers.is_none(), Ordering::SeqCst);
-            let (Some(mut numbers), "=") = (numbers, &**equals) else { return Ok(()) };
+            let (Some(mut numbers), "=") = (numbers, &**equals) else {
+                if is("says when it is wrong") {
+                    writeln!(stream, "erreur")?;
+                    continue;
+                }
+                return Ok(());
+            };
             if is("one list for all") {
                 numbers = std::mem::take(&mut shared.lock().unwrap());
             }
@@ -337,6 +363,10 @@ fn shop(ways: &'static [&'static str]) -> String {
         };
         let text = if is("lists under the write lock") {
             list(&stock.write().unwrap())
+        } else if is("waits after the list") {
+            let text = stock.read().unwrap().iter().map(|product| format!("{product}\n")).collect();
+            thread::sleep(DELAY);
+            text
         } else if is("lists under no lock") {
             thread::sleep(DELAY);
             stock.read().unwrap().iter().map(|product| format!("{product}\n")).collect()

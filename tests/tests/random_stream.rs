@@ -53,7 +53,6 @@ fn a_killed_client_stops_its_numbers_and_nobody_elses() {
     let mut killed = server.client(CLIENT, &[]);
     server.log().wait_for_count("client 3: sent", 3);
     killed.kill();
-    server.log().wait_for_count("client 3: ", 1);
     let last = || server.log().with("client 3: ").pop().unwrap();
     tests::wait_until("its last line", || {
         last().contains("client 3: disconnected") || last().contains("client 3: lost: ")
@@ -87,7 +86,6 @@ fn a_close_is_noticed_long_before_the_next_number() {
         half_closing.end_sending();
         drop(resetting);
         killed.kill();
-        server.log().wait_for_count(": disconnected", 2);
         tests::wait_until("four last lines", || {
             let ends = server.log().with(": disconnected").len();
             ends + server.log().with(": lost: ").len() == 4
@@ -140,17 +138,17 @@ fn the_default_is_one_to_a_hundred_every_second() {
     assert!((1..=100).contains(&number(&mut peer)));
     let first = began.elapsed().as_secs_f64();
     assert!((1..=100).contains(&number(&mut peer)));
-    assert!((0.9..1.9).contains(&(began.elapsed().as_secs_f64() - first)), "{began:?}");
+    assert!((0.9..1.9).contains(&(began.elapsed().as_secs_f64() - first)), "{:?}", began.elapsed());
 }
 
 #[test]
-fn forty_intervals_do_not_drift() {
-    let interval = Duration::from_millis(50);
-    let server = Server::start(SERVER, &["--interval", "0.05"]);
+fn fifteen_intervals_do_not_drift() {
+    let interval = Duration::from_millis(200);
+    let server = Server::start(SERVER, &["--interval", "0.2"]);
     let mut peer = server.connect();
     number(&mut peer);
     let began = Instant::now();
-    let late: Vec<_> = (1..=40)
+    let late: Vec<_> = (1..=15)
         .map(|index| {
             number(&mut peer);
             began.elapsed().as_secs_f64() - (interval * index).as_secs_f64()
@@ -158,9 +156,9 @@ fn forty_intervals_do_not_drift() {
         .collect();
     // A clock that starts each wait when the last one ended is a little later every time.
     // One that is on time comes back to it, whatever else the machine does: the best of the
-    // last ten is about as late as the best of the first ten.
+    // last five is about as late as the best of the first five.
     let best = |late: &[f64]| late.iter().copied().fold(f64::INFINITY, f64::min);
-    let drift = best(&late[30..]) - best(&late[..10]);
+    let drift = best(&late[10..]) - best(&late[..5]);
     assert!(drift.abs() < 0.01, "{drift} s of drift: {late:?}");
 }
 

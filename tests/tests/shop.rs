@@ -96,7 +96,7 @@ fn orders_are_confirmed_or_refused_with_the_reason() {
 
 #[test]
 fn a_wrong_line_is_answered_before_any_lock_is_taken() {
-    let server = Server::start(SERVER, &["--delay", "0.5"]);
+    let server = Server::start(SERVER, &["--delay", "1"]);
     let mut buyers = buyers(&server, 2);
     buyers[0].send("1 1\n");
     server.log().wait("has the write lock");

@@ -197,8 +197,8 @@ fn a_log_is_read_as_powershell_writes_it() {
 #[test]
 fn lines_that_were_dropped_are_told() {
     let hold = "[ 1.000] client 1: has the read lock\n[ 2.000] client 1: releases the read lock\n";
-    let dropped = "[ 1.500] 40 lines dropped: too many at once\n\
-                   [ 1.600] 2 lines dropped: too many at once\n";
+    let dropped = "[ 1.500] lines dropped: 40\n\
+                   [ 1.600] lines dropped: 2\n";
     let told = "lines dropped from this log, and so from this picture: 42\n";
     assert_eq!(draw([hold, dropped].concat()), draw(hold) + told);
 }

@@ -81,7 +81,7 @@ fn write_batches(
         }
         let dropped = dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
-            let event = format_args!("{dropped} lines dropped: too many at once");
+            let event = format_args!("lines dropped: {dropped}");
             let _ = output.write_all(line(opened, event).as_bytes());
         }
         let _ = output.flush();
