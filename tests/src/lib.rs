@@ -402,6 +402,16 @@ pub fn serve(question: &str, answer: impl Into<Vec<u8>>) -> String {
     addr
 }
 
+/// An address where nobody listens, and nobody can, while the connection whose own side has it is
+/// kept.
+#[track_caller]
+pub fn taken_addr() -> (String, (TcpListener, TcpStream)) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there are ports");
+    let addr = listener.local_addr().expect("it listens");
+    let stream = TcpStream::connect(addr).expect("it listens");
+    (stream.local_addr().expect("it is connected").to_string(), (listener, stream))
+}
+
 /// Waits until `done` is true.
 #[track_caller]
 pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {

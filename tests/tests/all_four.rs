@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use echo::cli;
-use tests::{Lines, Peer, Program, Server, limited, program, serve, wait_until};
+use tests::{Lines, Peer, Program, Server, limited, program, serve, taken_addr, wait_until};
 
 /// One of the four, and what is to be known of it here.
 struct Exercise {
@@ -351,9 +351,7 @@ fn the_least_timeout_is_a_timeout() {
 
 #[test]
 fn without_a_server_a_client_says_how_to_start_it() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there are ports");
-    let addr = listener.local_addr().expect("it listens").to_string();
-    drop(listener); // Now nobody listens there.
+    let (addr, _connection) = taken_addr();
     let reason = TcpStream::connect(&addr).expect_err("nobody listens");
     for Exercise { name, client, .. } in ALL {
         let mut command = Command::new(client);

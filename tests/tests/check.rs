@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use shop::{Order, Product};
 use tests::checker::{EXERCISES, Report, check};
-use tests::{Server, program};
+use tests::{Server, program, taken_addr};
 
 /// How long the shops of this page take.
 const DELAY: Duration = Duration::from_millis(500);
@@ -227,9 +227,7 @@ fn whatever_the_server_does_the_run_ends_and_shows_no_control_character() {
 
 #[test]
 fn where_nobody_listens_there_is_nothing_to_check() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap().to_string();
-    drop(listener);
+    let (addr, _connection) = taken_addr();
     let error = format!("{:#}", check("echo", &addr, io::sink()).unwrap_err());
     assert!(error.starts_with(&format!("cannot connect to {addr}: ")), "{error}");
 }
