@@ -51,26 +51,19 @@ fn cut(text: &str) -> (&str, &str) {
 /// character that is cut by the end of a read waits for its rest.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    cut: Vec<u8>,
+    bytes: Vec<u8>,
 }
 
 impl Decoder {
     /// The text that `bytes` make, after those before; no bytes are the end.
     pub fn decode(&mut self, bytes: &[u8]) -> String {
-        let is_end = bytes.is_empty();
-        let bytes = [&mem::take(&mut self.cut), bytes].concat();
-        let mut text = String::new();
-        let mut chunks = bytes.utf8_chunks().peekable();
-        while let Some(chunk) = chunks.next() {
-            text += chunk.valid();
-            let may_go_on = |error: Utf8Error| error.error_len().is_none() && !is_end;
-            if chunks.peek().is_none() && str::from_utf8(chunk.invalid()).is_err_and(may_go_on) {
-                self.cut = chunk.invalid().to_vec();
-            } else if !chunk.invalid().is_empty() {
-                text.push('\u{fffd}');
-            }
-        }
-        text
+        self.bytes.extend_from_slice(bytes);
+        let last = self.bytes.utf8_chunks().last().map_or(&[][..], |chunk| chunk.invalid());
+        let may_go_on = |error: Utf8Error| error.error_len().is_none() && !bytes.is_empty();
+        let is_cut = str::from_utf8(last).is_err_and(may_go_on);
+        let end = self.bytes.len() - if is_cut { last.len() } else { 0 };
+        let cut = self.bytes.split_off(end);
+        String::from_utf8_lossy(&mem::replace(&mut self.bytes, cut)).into_owned()
     }
 }
 

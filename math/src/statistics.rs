@@ -11,10 +11,6 @@ const MIN_SUM_OF_SQUARES: f64 = 1e-290;
 
 const OUTSIDE: &str = "outside the range of a 64-bit float";
 
-/// How many numbers are added between two renormalisations: few enough for their errors not
-/// to matter, and enough for their time not to.
-const STEPS: u64 = 64;
-
 /// What an action needs to know of the numbers so far.
 ///
 /// # Accuracy
@@ -60,10 +56,6 @@ impl Statistics {
             self.extreme = if self.action == Action::StandardDeviation { 0.0 } else { number };
         }
         self.count += 1;
-        if self.count % STEPS == 0 {
-            self.sum.renormalise();
-            self.squares.renormalise();
-        }
         match self.action {
             Action::Sum | Action::Mean => self.sum.add(number),
             Action::StandardDeviation => {
@@ -135,20 +127,15 @@ struct DoubleDouble {
 }
 
 impl DoubleDouble {
+    /// Adds `number`: the rounded sum, and exactly what rounding it lost (Knuth's two-sum). What
+    /// `low` has gathered is carried over to `high`, or else `low` would lose digits, too.
     fn add(&mut self, number: f64) {
-        // The rounded sum, and exactly what rounding it lost (Knuth's two-sum).
         let sum = self.high + number;
         let added = sum - self.high;
         let lost = (self.high - (sum - added)) + (number - added);
-        self.low += lost;
-        self.high = sum;
-    }
-
-    /// Carries over to `high` what `low` has gathered, or else `low` would lose digits, too.
-    fn renormalise(&mut self) {
-        let sum = self.high + self.low;
-        self.low -= sum - self.high;
-        self.high = sum;
+        let low = self.low + lost;
+        self.high = sum + low;
+        self.low = low - (self.high - sum);
     }
 
     /// Adds `a` × `b`: the rounded product, and exactly what rounding it lost.

@@ -1,8 +1,7 @@
 //! Cutting a stream of bytes into tokens.
 
-use std::borrow::Cow;
-use std::io::Read;
-use std::str;
+use std::io::{BufRead, BufReader, Read};
+use std::mem;
 
 use anyhow::{Result, ensure};
 use echo::preview::Preview;
@@ -13,27 +12,27 @@ const LONGEST: usize = 4096;
 /// Bytes that are read at once, at most.
 const CAPACITY: usize = 64 * 1024;
 
-/// The tokens of a stream: what stands between white space, and each `=`, which needs none
+/// The tokens of a stream: words separated by white space, and each `=`, which needs no space
 /// around it.
 ///
-/// How the bytes arrived makes no difference: a token that is cut in two by a packet's end
+/// How the bytes arrived makes no difference: a token that was cut in two by the end of a packet
 /// is whole again here, and many that came in one packet are taken one by one. A `=` is taken
 /// as soon as it arrives. What is not UTF-8 becomes `?`.
 #[derive(Debug)]
 pub struct Tokens<R> {
-    input: R,
+    input: BufReader<R>,
     /// Whole tokens and the space between them; those before `start` are taken.
     text: String,
     start: usize,
-    /// A token whose end has not been read yet: `buffer[..end]`.
-    buffer: Vec<u8>,
-    end: usize,
+    /// A token whose end has not arrived yet.
+    cut: Vec<u8>,
 }
 
 impl<R: Read> Tokens<R> {
     /// Tokens of `input`, read up to 64 KiB at a time.
     pub fn new(input: R) -> Self {
-        Self { input, text: String::new(), start: 0, buffer: vec![0; CAPACITY], end: 0 }
+        let input = BufReader::with_capacity(CAPACITY, input);
+        Self { input, text: String::new(), start: 0, cut: Vec::new() }
     }
 
     /// The next token; `None` at the end of the stream.
@@ -41,7 +40,6 @@ impl<R: Read> Tokens<R> {
     /// # Errors
     ///
     /// When reading fails, or when the token is longer than 4 KiB.
-    #[inline]
     pub fn next_token(&mut self) -> Result<Option<&str>> {
         let unread = loop {
             let unread = self.text.as_bytes()[self.start..].trim_ascii_start();
@@ -63,27 +61,26 @@ impl<R: Read> Tokens<R> {
     /// Reads on until there are whole tokens; `false` at the end of the stream.
     ///
     /// They are turned into text together, which is much faster than one by one.
-    #[inline(never)]
     fn read(&mut self) -> Result<bool> {
         loop {
-            check_length(&self.buffer[..self.end])?;
-            let length = self.input.read(&mut self.buffer[self.end..])?;
-            let read = &self.buffer[..self.end + length];
-            let last = read.iter().rposition(|byte| byte.is_ascii_whitespace() || *byte == b'=');
+            let bytes = self.input.fill_buf()?;
+            let length = bytes.len();
+            self.cut.extend_from_slice(bytes);
+            self.input.consume(length);
+            let end = self.cut.iter().rposition(|byte| byte.is_ascii_whitespace() || *byte == b'=');
             // What follows may go on, unless the stream has ended.
-            let whole = if length == 0 { read.len() } else { last.map_or(0, |last| last + 1) };
-            let text = match str::from_utf8(&read[..whole]) {
-                Ok(text) => Cow::Borrowed(text),
-                // `?` has one byte, so that no token is longer than what was sent.
-                Err(_) => String::from_utf8_lossy(&read[..whole]).replace('\u{fffd}', "?").into(),
-            };
+            let end = if length == 0 { self.cut.len() } else { end.map_or(0, |last| last + 1) };
+            let cut = self.cut.split_off(end);
+            let text = String::from_utf8(mem::replace(&mut self.cut, cut));
+            // `?` has one byte, so that no token is longer than what was sent.
+            let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace('\u{fffd}', "?");
+            let text = text.unwrap_or_else(|error| lossy(error.as_bytes()));
             self.text = text.replace('=', " = ");
             self.start = 0;
-            self.end = read.len() - whole;
-            self.buffer.copy_within(whole..whole + self.end, 0);
-            if whole > 0 || length == 0 {
-                return Ok(whole > 0);
+            if end > 0 || length == 0 {
+                return Ok(end > 0);
             }
+            check_length(&self.cut)?;
         }
     }
 }

@@ -10,8 +10,9 @@
 //!
 //! A line with one decimal integer comes at once, then one every `--interval` seconds.
 //! Number *n*, counted from 0, is due at start + *n* × interval, however long the ones before it
-//! took, unless the server itself was held up for a whole interval: then it goes on from now. What the client sends is read and thrown away ([RFC 864]); the end of
-//! what it sends means that it closed, and ends its numbers within 100 ms.
+//! took, unless the server itself was held up for a whole interval: then it goes on from now.
+//! What the client sends is read and thrown away ([RFC 864]). When the client closes, or shuts
+//! down its sending side, its numbers stop within 100 ms.
 //!
 //! ```text
 //! $ nc 127.0.0.1 7002
@@ -38,9 +39,9 @@ use echo::server::{is_timeout, without_waiting};
 /// Where the server listens unless `--addr` says otherwise.
 pub const ADDR: &str = "127.0.0.1:7002";
 
-/// The last part of a wait is a sleep, for a sleep ends on time and a read's timeout may not.
-/// Meanwhile a close goes unnoticed: for 63 ms at the most.
-const NAP: Duration = Duration::from_millis(40);
+/// The last part of a wait is a sleep, which ends on time; a read's timeout may be late. During
+/// the sleep a close goes unnoticed: for 60 ms at most.
+const NAP: Duration = Duration::from_millis(30);
 
 /// How many reads, of 4 KiB each, follow the nap at most. They empty the kernel's buffer,
 /// unless the client sends without end.
@@ -72,11 +73,11 @@ impl Schedule {
     }
 }
 
-/// Waits until `due`, or until the client closes; tells whether it has closed.
+/// Waits until `due`, or until the client closes; returns whether it has closed.
 ///
-/// Most of the wait is a read with a timeout, which a close ends at once. The kernel may end
-/// it late by an eighth of its length, so it is set to eight ninths of the time. The rest is
-/// the nap, and then reads that do not wait tell whether the client closed meanwhile.
+/// Most of the wait is a read with a timeout, which a close ends at once. Linux may end it late
+/// by an eighth of its length, so it is set to eight ninths of the time. The rest is the nap,
+/// and then reads that do not wait find out whether the client closed meanwhile.
 ///
 /// # Errors
 ///
@@ -85,21 +86,20 @@ pub fn closes_before(due: Instant, stream: &TcpStream) -> io::Result<bool> {
     let mut discarded = [0; 4096];
     loop {
         let wait = due.saturating_duration_since(Instant::now());
-        let timeout = wait.saturating_sub(NAP) / 9 * 8;
-        if timeout <= NAP / 2 {
+        if wait <= 2 * NAP {
             thread::sleep(wait);
             return without_waiting(stream, || has_closed(stream, &mut discarded, MAX_READS));
         }
-        // On macOS this fails when the client has already closed; the read tells.
-        let _ = stream.set_read_timeout(Some(timeout));
+        // On macOS this fails when the client has already closed; the read reports that.
+        let _ = stream.set_read_timeout(Some(wait.saturating_sub(NAP) / 9 * 8));
         if has_closed(stream, &mut discarded, 1)? {
             return Ok(true);
         }
     }
 }
 
-/// Reads what the client has sent into `discarded`, at most `reads` times; tells whether that was
-/// all.
+/// Reads what the client has sent into `discarded`, at most `reads` times; returns whether the
+/// stream has ended.
 fn has_closed(mut stream: impl Read, discarded: &mut [u8], reads: u32) -> io::Result<bool> {
     for _ in 0..reads {
         match stream.read(discarded) {

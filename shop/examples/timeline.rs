@@ -6,8 +6,11 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::io::{self, BufRead, IsTerminal, Read};
 use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use echo::cli;
 
 /// The most columns of the picture.
 const WIDTH: usize = 80;
@@ -49,22 +52,12 @@ struct Story {
 }
 
 fn main() -> ExitCode {
-    let input = io::stdin();
-    let picture = if input.is_terminal() {
-        Err("expected a shop server's log on standard input, such as < log.txt".to_owned())
-    } else {
-        draw(input.lock())
-    };
-    match picture {
-        Ok(picture) => {
-            let _ = io::stdout().write_all(picture.as_bytes()); // Closed, it needs no more.
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    cli::run("shop", "timeline", || {
+        let input = io::stdin();
+        let expected = "expected a shop server's log on standard input, such as < log.txt";
+        ensure!(!input.is_terminal(), expected);
+        cli::print(draw(input.lock())?)
+    })
 }
 
 /// Draws the timeline of a log: a row for each client, a time axis, and the legend.
@@ -72,11 +65,10 @@ fn main() -> ExitCode {
 /// # Errors
 ///
 /// When the log cannot be read or is too long, or nobody waited for a lock in it.
-pub fn draw(log: impl BufRead) -> Result<String, String> {
-    let story = read(log).map_err(|error| format!("cannot read the log: {error}"))?;
-    let Story { mut spans, last, dropped } = story;
+pub fn draw(log: impl BufRead) -> Result<String> {
+    let Story { mut spans, last, dropped } = read(log).context("cannot read the log")?;
     let label = spans.iter().map(|span| format!("client {}   ", span.client).len()).max();
-    let label = label.ok_or("no lock in this log: expected that of a shop server")?;
+    let label = label.context("no lock in this log: expected that of a shop server")?;
     let columns = WIDTH - label;
     let first = spans.iter().map(|span| span.start).fold(f64::INFINITY, f64::min);
     #[expect(clippy::cast_precision_loss, reason = "there are few columns")]
@@ -122,7 +114,7 @@ pub fn draw(log: impl BufRead) -> Result<String, String> {
 }
 
 /// Reads what the log tells of the lock.
-fn read(mut log: impl BufRead) -> io::Result<Story> {
+fn read(mut log: impl BufRead) -> Result<Story> {
     let (mut story, mut count) = (Story::default(), 0);
     // What each client does: what began last ends first.
     let mut open: BTreeMap<u64, Vec<Span>> = BTreeMap::new();
@@ -131,7 +123,7 @@ fn read(mut log: impl BufRead) -> io::Result<Story> {
         if log.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)? == 0 {
             break;
         }
-        line.retain(|byte| *byte != 0); // So UTF-16 reads like ASCII, but for what is neither.
+        line.retain(|byte| *byte != 0); // Without them, UTF-16 reads as ASCII where it is that.
         let line = String::from_utf8_lossy(&line);
         let Some((time, client, event)) = parse(line.trim_end()) else { continue };
         story.last = story.last.max(time);
@@ -162,9 +154,7 @@ fn read(mut log: impl BufRead) -> io::Result<Story> {
             }
         }
         story.spans.extend(ended.map(|span| Span { end: time, ..span }));
-        if count + open.len() > MAX_SPANS {
-            return Err(io::Error::other(format!("more than {MAX_SPANS} waits and holds")));
-        }
+        ensure!(count + open.len() <= MAX_SPANS, "more than {MAX_SPANS} waits and holds");
     }
     story.spans.extend(open.into_values().flatten());
     Ok(story)

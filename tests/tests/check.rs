@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use shop::{Order, Product};
 use tests::checker::{EXERCISES, Report, check};
-use tests::{Server, program, taken_addr};
+use tests::{Program, Server, program, taken_addr};
 
 /// How long the shops of this page take.
 const DELAY: Duration = Duration::from_millis(500);
@@ -27,34 +27,34 @@ fn checked(exercise: &str, addr: &str) -> (Report, String) {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "it is a table")]
-fn right_servers_pass_and_each_mistake_fails_the_check_that_is_about_it_and_no_other() {
+fn right_servers_pass_and_each_mistake_fails_its_own_checks() {
     let ours = [
         ("echo", Server::start(program!("echo-server"), &[])),
         ("random-stream", Server::start(program!("random-stream-server"), &[])),
         ("math", Server::start(program!("math-server"), &[])),
         ("shop", Server::start(program!("shop-server"), &["--delay", "0.5"])),
     ];
-    // Servers that do no more than the statement says.
+    let barest = Program::start(program!("echo-barest"), &["127.0.0.1:0"]);
+    let barest = barest.stdout.wait("listening on ").replace("listening on ", "");
+    let no_lock = Server::start(program!("shop-server"), &["--delay", "0.5", "--no-lock"]);
     let trimmed = |line: &str, mut stream: TcpStream| stream.write_all(line.trim_end().as_bytes());
-    let with_cr_lf = |line: &str, mut stream: TcpStream| {
-        stream.write_all(line.trim_end().as_bytes())?;
-        stream.write_all(b"\r\n")
-    };
+    let with_cr_lf = |line: &str, mut stream: TcpStream| write!(stream, "{}\r\n", line.trim_end());
     let per_packet = |mut stream: TcpStream| {
         let mut buffer = [0; 1024];
         let length = stream.read(&mut buffer)?;
         stream.write_all(&buffer[..length])
     };
-    // Servers with a mistake.
     let capitals =
         |line: &str, mut stream: TcpStream| stream.write_all(line.to_uppercase().as_bytes());
+    let without_accents = |line: &str, mut stream: TcpStream| {
+        stream.write_all(line.replace(|char: char| !char.is_ascii(), "").as_bytes())
+    };
     let random = |index: u32| format!("{}\n", index * 7919 % 97);
-    let by_the_clock = &["a number comes each second, eight of them by the clock"][..];
-    let two_clients = &["two clients at once each get their own answer"][..];
-    let echo = ["a string comes back", "the next client's string comes back, too"];
-    let no_lock = Server::start(program!("shop-server"), &["--delay", "0.5", "--no-lock"]);
-    let servers: [(&str, String, &[&str]); 25] = [
+    let stops = |index| if index < 6 { index } else { 1000 };
+    // Each server, and how the checks begin that it fails.
+    let servers: Vec<(&str, String, &[&str])> = vec![
+        // These do no more than the statement says.
+        ("echo", barest, &[]),
         ("echo", serve(false, by_line(trimmed)), &[]),
         ("echo", serve(false, by_line(with_cr_lf)), &[]),
         ("echo", serve(false, per_packet), &[]),
@@ -64,113 +64,85 @@ fn right_servers_pass_and_each_mistake_fails_the_check_that_is_about_it_and_no_o
         ("math", serve(true, math(&["a token a line"])), &[]),
         ("math", serve(true, math(&["many questions", "says when it is wrong"])), &[]),
         ("shop", shop(&[]), &[]),
-        ("echo", serve(true, by_line(capitals)), &echo),
-        ("random-stream", numbers(move |index| (index / 2 * 2, random(index))), by_the_clock),
-        ("random-stream", numbers(move |index| (index / 8, random(index))), by_the_clock),
+        // These have a mistake.
+        ("echo", serve(true, by_line(capitals)), &["a string comes", "the next", "a string with"]),
+        ("echo", serve(true, by_line(without_accents)), &["a string with accents"]),
         (
             "random-stream",
-            numbers(move |index| (if index < 6 { index } else { 1000 }, random(index))),
-            by_the_clock,
+            numbers(move |index| (index / 2 * 2, random(index))),
+            &["a number comes each"],
+        ),
+        (
+            "random-stream",
+            numbers(move |index| (index / 8, random(index))),
+            &["a number comes each"],
+        ),
+        (
+            "random-stream",
+            numbers(move |index| (stops(index), random(index))),
+            &["a number comes each"],
         ),
         ("random-stream", numbers(|index| (index, "42\n".to_owned())), &["the numbers differ"]),
         (
             "random-stream",
             serve(true, |mut stream| writeln!(stream, "42")), // One number, and the end.
-            &[
-                "a number comes each second, eight of them by the clock",
-                "the numbers differ",
-                "three clients at once get a number a second each",
-                "when one client has crashed, the others go on, and new ones come",
-            ],
+            &["a number comes each", "the numbers differ", "three clients", "when one client"],
         ),
-        (
-            "math",
-            serve(true, math(&["integers"])),
-            &["an answer may have decimals", "numbers may have decimals"],
-        ),
-        ("math", serve(false, math(&["many questions"])), two_clients),
+        ("math", serve(true, math(&["integers"])), &["an answer may", "numbers may"]),
+        ("math", serve(true, math(&["from zero"])), &["`min`", "`max`"]),
+        ("math", serve(false, math(&["many questions"])), &["two clients"]),
         (
             "math",
             serve(true, math(&["a token a line", "one list for all"])),
-            &[
-                "two clients at once each get their own answer",
-                "a client that breaks off, or says `deux`, disturbs nobody after it",
-            ],
+            &["two clients", "a client that breaks off"],
         ),
-        (
-            "math",
-            serve(true, math(&["dies of words"])),
-            &["a client that breaks off, or says `deux`, disturbs nobody after it"],
-        ),
-        (
-            "shop",
-            shop(&["lists under the write lock"]),
-            &["four lists at once take the time of one"],
-        ),
-        (
-            "shop",
-            shop(&["lists under no lock"]),
-            &[
-                "a list that comes during an order waits for it",
-                "an order that comes during a list waits for it",
-            ],
-        ),
-        (
-            "shop",
-            shop(&["waits after the list"]),
-            &["an order that comes during a list waits for it"],
-        ),
+        ("math", serve(true, math(&["dies of words"])), &["a client that breaks off"]),
+        ("shop", shop(&["lists under the write lock"]), &["four lists"]),
+        ("shop", shop(&["lists under no lock"]), &["a list that comes", "an order that comes"]),
+        ("shop", shop(&["waits after the list"]), &["an order that comes"]),
         (
             "shop",
             shop(&["orders at once"]),
-            &[
-                "an order takes as long, and a later list shows it",
-                "two orders at once take turns",
-                "a list that comes during an order waits for it",
-                "an order that comes during a list waits for it",
-            ],
+            &["an order takes", "two orders", "a list that comes", "an order that comes"],
         ),
-        (
-            "shop",
-            shop(&["checks before the lock"]),
-            &["two buyers of all that is left: one gets it", "nothing is ever below zero"],
-        ),
+        ("shop", shop(&["checks before the lock"]), &["two buyers", "nothing is"]),
         (
             "shop",
             no_lock.addr.clone(),
-            &[
-                "two orders at once take turns",
-                "a list that comes during an order waits for it",
-                "two buyers of all that is left: one gets it",
-                "nothing is ever below zero",
-            ],
+            &["two orders", "a list that comes", "two buyers", "nothing is"],
         ),
     ];
     thread::scope(|scope| {
         for (exercise, addr, fails) in &servers {
             scope.spawn(move || {
                 let (report, text) = checked(exercise, addr);
-                assert_eq!(report.asked, *fails, "{exercise}:\n{text}");
+                let asked = report.asked;
+                assert_eq!(asked.len(), fails.len(), "{exercise}:\n{text}");
+                let mut pairs = asked.iter().zip(*fails);
+                assert!(pairs.all(|(name, start)| name.starts_with(start)), "{fails:?}:\n{text}");
             });
         }
         for (exercise, server) in &ours {
             scope.spawn(|| {
                 let (report, text) = checked(exercise, &server.addr);
-                assert_eq!(report, Report::default(), "{text}");
+                assert!(report.holds(true), "{text}");
             });
         }
     });
 }
 
 #[test]
-fn a_failure_tells_what_is_known_and_every_run_ends() {
-    thread::scope(|scope| {
-        scope.spawn(a_failure_says_what_was_sent_expected_and_received_and_a_hint_that_follows);
-        scope.spawn(whatever_the_server_does_the_run_ends_and_shows_no_control_character);
-    });
+fn the_status_is_that_of_the_first_group_or_of_both() {
+    let one = || vec!["a check"];
+    let [both, asked, further] = [(vec![], vec![]), (one(), vec![]), (vec![], one())]
+        .map(|(asked, further)| Report { asked, further });
+    assert!(both.holds(false) && both.holds(true));
+    assert!(!asked.holds(false) && !asked.holds(true));
+    assert!(further.holds(false) && !further.holds(true));
 }
 
-fn a_failure_says_what_was_sent_expected_and_received_and_a_hint_that_follows() {
+#[test]
+fn a_failure_says_what_was_sent_expected_and_received_with_a_hint_that_is_true() {
     let say = |answer: &'static str| {
         serve(
             true,
@@ -188,6 +160,7 @@ fn a_failure_says_what_was_sent_expected_and_received_and_a_hint_that_follows() 
         ("math", say("Résultat : 6\n"), "        hint: one number, with nothing around it\n"),
         ("math", say("\u{feff}6\n"), "        hint: a byte-order mark came first\n"),
         ("math", say("5\n"), "    expected: the answer 6\n         got: 5\n- `moyenne`"),
+        ("math", say("what is somme 1 2 ?\n"), "somme 1 2 ?\"\n- `moyenne`"),
         ("random-stream", numbers(|index| (index, "42".to_owned())), "and none came\n"),
         ("shop", shop(&["reads as it writes"]), "the lock that it holds?\n"),
     ];
@@ -201,6 +174,7 @@ fn a_failure_says_what_was_sent_expected_and_received_and_a_hint_that_follows() 
     });
 }
 
+#[test]
 fn whatever_the_server_does_the_run_ends_and_shows_no_control_character() {
     thread::scope(|scope| {
         for exercise in EXERCISES {
@@ -322,6 +296,9 @@ fn math(
             }
             if is("integers") && numbers.iter().any(|number| number.fract() != 0.0) {
                 return Ok(());
+            }
+            if is("from zero") && ["min", "max"].contains(&&**action) {
+                numbers.push(0.0);
             }
             let Some(answer) = answer(action, &numbers, is("n - 1")) else { return Ok(()) };
             let answer = if is("integers") { answer.trunc() } else { answer }.to_string();

@@ -206,7 +206,7 @@ fn lines_that_were_dropped_are_told() {
 #[test]
 fn a_log_that_never_ends_is_an_error() {
     let line = b"[ 1.000] client 1: has the read lock\n";
-    let error = timeline::draw(line.repeat(200_000).as_slice()).unwrap_err();
+    let error = format!("{:#}", timeline::draw(line.repeat(200_000).as_slice()).unwrap_err());
     assert_eq!(error, "cannot read the log: more than 100000 waits and holds");
 }
 
@@ -230,7 +230,7 @@ fn lines_that_say_nothing_of_the_lock_are_skipped_and_none_of_their_characters_d
 #[test]
 fn a_log_without_a_lock_is_an_error() {
     for log in ["", "garbage", "[    0.000] echo server listening on 127.0.0.1:7001\n"] {
-        let error = timeline::draw(log.as_bytes()).unwrap_err();
+        let error = format!("{:#}", timeline::draw(log.as_bytes()).unwrap_err());
         assert_eq!(error, "no lock in this log: expected that of a shop server");
     }
 }

@@ -1,6 +1,6 @@
 //! The server's log: what happens, a line each.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::Display;
 use std::io::{self, BufWriter, Write};
 use std::iter;
 use std::sync::Arc;
@@ -59,11 +59,7 @@ impl Log {
 }
 
 fn line(opened: Instant, event: impl Display) -> String {
-    let time = opened.elapsed();
-    let mut line = String::with_capacity(128); // Most lines fit, without growing step by step.
-    let (seconds, milliseconds) = (time.as_secs(), time.subsec_millis());
-    writeln!(line, "[{seconds:5}.{milliseconds:03}] {event}").expect("a string takes every line");
-    line
+    format!("[{:9.3}] {event}\n", opened.elapsed().as_secs_f64())
 }
 
 /// Writes the lines as they come, until the last [`Log`] is dropped.

@@ -115,20 +115,12 @@ impl Session {
     /// line.
     fn drain(&self) {
         let end = Instant::now() + LINGER;
+        let left = || Some(end.saturating_duration_since(Instant::now()));
         let mut discarded = [0; 4096];
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            let _ = self.stream.set_read_timeout(Some(left));
-            match (&self.stream).read(&mut discarded) {
-                Ok(0) => return,
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return,
-            }
-        }
+        // With no time left, the timeout would be zero, which cannot be set.
+        while self.stream.set_read_timeout(left()).is_ok()
+            && (&self.stream).read(&mut discarded).is_ok_and(|length| length > 0)
+        {}
     }
 
     /// Reads or writes until that succeeds or fails, or has waited for `--timeout`.
