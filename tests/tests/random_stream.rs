@@ -4,7 +4,6 @@
 
 use std::collections::HashSet;
 use std::process::{Command, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use tests::{Peer, Server, program, run};
@@ -133,52 +132,12 @@ fn the_range_is_inclusive_at_both_ends() {
 #[test]
 fn the_default_is_one_to_a_hundred_every_second() {
     let server = Server::start(SERVER, &[]);
-    let mut peer = server.connect();
     let began = Instant::now();
-    assert!((1..=100).contains(&number(&mut peer)));
-    let first = began.elapsed().as_secs_f64();
-    assert!((1..=100).contains(&number(&mut peer)));
-    assert!((0.9..1.9).contains(&(began.elapsed().as_secs_f64() - first)), "{:?}", began.elapsed());
-}
-
-#[test]
-fn fifteen_intervals_do_not_drift() {
-    let interval = Duration::from_millis(200);
-    let server = Server::start(SERVER, &["--interval", "0.2"]);
     let mut peer = server.connect();
-    number(&mut peer);
-    let began = Instant::now();
-    let late: Vec<_> = (1..=15)
-        .map(|index| {
-            number(&mut peer);
-            began.elapsed().as_secs_f64() - (interval * index).as_secs_f64()
-        })
-        .collect();
-    // A clock that starts each wait when the last one ended is a little later every time.
-    // One that is on time comes back to it, whatever else the machine does: the best of the
-    // last five is about as late as the best of the first five.
-    let best = |late: &[f64]| late.iter().copied().fold(f64::INFINITY, f64::min);
-    let drift = best(&late[10..]) - best(&late[..5]);
-    assert!(drift.abs() < 0.01, "{drift} s of drift: {late:?}");
-}
-
-#[test]
-#[cfg_attr(windows, ignore = "it sends signals")]
-fn after_a_stop_it_goes_on_from_now_without_a_burst() {
-    let interval = Duration::from_millis(300);
-    let server = Server::start(SERVER, &["--interval", "0.3"]);
-    let mut peer = server.connect();
-    number(&mut peer);
-    number(&mut peer);
-    server.program.signal("STOP");
-    thread::sleep(4 * interval); // What is tested is a wait that long.
-    server.program.signal("CONT");
-    number(&mut peer); // The one that was due, late.
-    let began = Instant::now();
-    number(&mut peer);
-    number(&mut peer);
-    let elapsed = began.elapsed();
-    assert!(elapsed > interval * 3 / 2, "two more after {elapsed:?}");
+    for _ in 0..2 {
+        assert!((1..=100).contains(&number(&mut peer)));
+    }
+    assert!((1.0..2.5).contains(&began.elapsed().as_secs_f64()), "{:?}", began.elapsed());
 }
 
 #[test]
