@@ -23,7 +23,7 @@ pub fn seconds(text: &str) -> Result<Duration> {
     duration.context("expected a number of seconds from 0 to 1000000")
 }
 
-/// What a person types to end standard input.
+/// The keys that end standard input.
 pub const END_OF_INPUT: &str = if cfg!(windows) { "Ctrl-Z and Enter" } else { "Ctrl-D" };
 
 /// The command that starts a program of an exercise, such as `cargo run -p echo --bin server`.
@@ -40,7 +40,7 @@ pub fn example(exercise: &str, program: &str, args: &str) -> String {
     format!("Example: {} -- {args}", command(exercise, program))
 }
 
-/// Writes a result to standard output, at once.
+/// Writes a result to standard output, and flushes it.
 ///
 /// # Errors
 ///

@@ -19,13 +19,14 @@ use crate::preview::{Preview, printable};
 /// The longest line that a server may send, in bytes.
 const LONGEST_REPLY: usize = 4096;
 
-/// How long the sender may take to see the end of its input, once the server has closed.
+/// How long to wait for the sender to finish, once the server has closed.
 const LAST_SEND: Duration = Duration::from_millis(100);
 
 /// A client's connection to a server.
 ///
-/// Sending goes on in a thread of its own, so that whoever reads learns at once that the
-/// server is gone, and so that neither end waits for the other to read.
+/// Sending goes on in a thread of its own, so that the reader learns at once that the server is
+/// gone, and so that neither end waits for the other to read. Nothing has a timeout: if the
+/// server's machine vanishes, the client waits until its user presses Ctrl-C.
 #[derive(Debug)]
 pub struct Client {
     replies: BufReader<TcpStream>,
@@ -56,7 +57,7 @@ impl Client {
             };
             anyhow!("cannot connect to {addr}: {error}{hint}")
         })?;
-        // On macOS these fail when the server has already gone; the first read tells.
+        // On macOS these fail when the server has already gone; the first read reports that.
         let _ = stream.set_nodelay(true);
         if let (Ok(server), Ok(own)) = (stream.peer_addr(), stream.local_addr()) {
             cli::notice(format_args!("connected to {server} as {own}\n"));
@@ -106,7 +107,7 @@ impl Client {
         Ok(())
     }
 
-    /// How many bytes were sent so far, those just being sent included.
+    /// How many bytes were sent so far, including a send in progress.
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::SeqCst)
     }
@@ -175,8 +176,8 @@ impl Client {
         Ok(())
     }
 
-    /// Why the conversation failed. An input that cannot be read comes first, for what the
-    /// server makes of a question that was cut follows from that.
+    /// Why the conversation failed. If the input could not be read, that is the cause: the
+    /// server's error about what was cut only follows from it.
     fn failure(&self, reason: anyhow::Error) -> anyhow::Error {
         match self.sending.as_ref().map(Receiver::try_recv) {
             Some(Ok(Err(error))) if !error.is::<Closed>() => error,
@@ -222,7 +223,7 @@ impl fmt::Display for Closed {
 
 impl Error for Closed {}
 
-/// The error of a client that waited for one thing and received `line`.
+/// The error for a line that is not the reply that was `expected`.
 pub fn unexpected(line: &str, expected: &str) -> anyhow::Error {
     anyhow!("the server sent {}: expected {expected}", Preview(line))
 }

@@ -31,12 +31,19 @@
 //! - [`preview`]: text from the peer, made safe to show;
 //! - [`cli`]: arguments, printing, exit status.
 //!
-//! # What a server can know of a client that is gone
+//! # How a server ends a conversation
 //!
-//! | the client | the server learns it by | after |
+//! When a server refuses a client, when a client is silent for `--timeout`, and when a
+//! conversation fails, the client is sent a last line `error: REASON`. Then the server shuts
+//! down its sending side, and discards what the client still sends, for up to a second
+//! (a lingering close).
+//!
+//! # How a server learns that a client is gone
+//!
+//! | the client | the server sees | after |
 //! | --- | --- | --- |
-//! | closes, or is killed, with nothing left to read | end of stream | a round trip |
-//! | closes, or is killed, with something left to read | a reset | a round trip |
+//! | closes, or is killed, with nothing left to read | the end of the stream | the network's delay |
+//! | closes, or is killed, with something left to read | a reset | the network's delay |
 //! | vanishes: host down, cable cut | silence | `--timeout` |
 //! | stops reading | a write that makes no progress | one to two `--timeout`s, once the buffers are full |
 //!

@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 /// # Errors
 ///
 /// When reading fails, when the line is longer, and, with [`io::ErrorKind::UnexpectedEof`],
-/// when the stream ends within the line: it may have been cut, and half of `1 10` is `1 1`.
+/// when the stream ends in the middle of the line: it may have been cut, and half of `1 10` is `1 1`.
 pub fn read_line(reader: &mut impl BufRead, limit: usize) -> Result<Option<String>> {
     let mut line = Vec::new();
     let with_end = limit as u64 + 2;
@@ -21,7 +21,7 @@ pub fn read_line(reader: &mut impl BufRead, limit: usize) -> Result<Option<Strin
     let whole = line.strip_suffix(b"\n").map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     ensure!(whole.unwrap_or(&line).len() <= limit, "a line of more than {limit} bytes");
     let Some(line) = whole else {
-        let cut = "the stream ended within a line";
+        let cut = "the stream ended in the middle of a line";
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, cut).into());
     };
     Ok(Some(String::from_utf8_lossy(line).into_owned()))
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_line_without_an_end_is_an_error() {
-        assert_eq!(lines(b"one\n1 1"), ["one", "error: the stream ended within a line"]);
+        assert_eq!(lines(b"one\n1 1"), ["one", "error: the stream ended in the middle of a line"]);
     }
 
     #[test]

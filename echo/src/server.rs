@@ -16,17 +16,17 @@ use crate::cli;
 pub use log::Log;
 pub use session::{Session, is_timeout, without_waiting};
 
-/// Stack of a client's thread, in bytes; only the pages that it touches are resident.
-const STACK: usize = 256 * 1024;
+/// The stack of a client's thread, in bytes; only the pages that it touches are resident.
+const STACK_SIZE: usize = 256 * 1024;
 
 /// How many refused clients may have a lingering close at the same time.
 const MAX_REFUSALS: u16 = 100;
 
-/// The wait after a failed accept, which doubles while accepting goes on failing.
+/// The first wait after a failed accept; it doubles with each further failure.
 const BACKOFF: Duration = Duration::from_millis(10);
 const MAX_BACKOFF: Duration = Duration::from_secs(1);
 
-/// The arguments that limit what clients may take of a server.
+/// The arguments that limit what clients may use.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Limits {
     /// Serve at most N clients at once, and refuse the others
@@ -36,7 +36,7 @@ pub struct Limits {
     #[arg(value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub max_clients: u16,
 
-    /// Drop a client that stalls this long; 0 waits for ever
+    /// Drop a client that stalls for this long; 0 waits forever
     #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = cli::seconds)]
     pub timeout: Duration,
 }
@@ -63,7 +63,7 @@ impl Server {
         Ok(Self { listener, limits, log })
     }
 
-    /// Accepts clients for ever, and has `converse` talk to each on a thread of its own.
+    /// Accepts clients forever, and runs `converse` for each on a thread of its own.
     pub fn run(self, converse: impl Fn(&Session) -> Result<()> + Send + Sync + 'static) -> ! {
         let Limits { max_clients, timeout } = self.limits;
         let converse = Arc::new(converse);
@@ -84,7 +84,7 @@ impl Server {
             let (client, converse) = (Arc::clone(&session), Arc::clone(&converse));
             let thread = thread::Builder::new()
                 .name(format!("client {number}"))
-                .stack_size(STACK)
+                .stack_size(STACK_SIZE)
                 .spawn(move || client.serve(&*converse, permit));
             if let Err(error) = thread {
                 session.refuse(&format!("cannot start a thread: {error}"), None);
@@ -92,8 +92,8 @@ impl Server {
         }
     }
 
-    /// Waits for the next client. An error does not stop the server: it waits a little, and
-    /// then longer, for what is missing, such as a file descriptor, to be free again.
+    /// Waits for the next client. A failed accept does not stop the server: it waits, longer
+    /// each time, until what is missing, such as a file descriptor, is free again.
     fn accept(&self) -> (TcpStream, SocketAddr) {
         let mut backoff = BACKOFF;
         loop {
@@ -109,11 +109,12 @@ impl Server {
     }
 }
 
-/// A place among those that `limit` allows, given back when it is dropped, in a panic too.
+/// One of a limited number of places. Dropping it, in a panic too, frees the place.
 type Permit = Arc<()>;
 
-/// A permit of `pool`, which is itself a permit: the clones of it are those that are out. Only
-/// the accept loop acquires, so nothing comes between counting and cloning.
+/// A permit of `pool`, if fewer than `limit` are in use. Each is a clone of the pool itself, so
+/// the pool's count is one more than they are. Only the accept loop acquires, so the count
+/// cannot grow between the check and the clone.
 fn acquire(pool: &Permit, limit: u16) -> Option<Permit> {
     (Arc::strong_count(pool) <= limit.into()).then(|| Arc::clone(pool))
 }

@@ -1,4 +1,4 @@
-//! What can be asked of numbers, and how it is written.
+//! The actions, and their names.
 
 use std::fmt;
 use std::str::FromStr;
@@ -29,6 +29,7 @@ impl FromStr for Action {
         Ok(match name.to_lowercase().as_str() {
             "sum" | "somme" => Self::Sum,
             "mean" | "average" | "moyenne" => Self::Mean,
+            // The accent may be a character of its own.
             "stddev" | "écart-type" | "e\u{301}cart-type" | "ecart-type" => {
                 Self::StandardDeviation
             }

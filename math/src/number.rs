@@ -1,4 +1,4 @@
-//! Numbers as they are written.
+//! Reading and writing numbers.
 
 use anyhow::{Result, bail};
 use echo::preview::Preview;

@@ -5,8 +5,8 @@ use anyhow::{Result, ensure};
 
 use crate::Action;
 
-/// The least sum of squares that is accurate: squares below 10^-308 lose their digits, and
-/// 10^9 of them must not matter.
+/// The least sum of squares that is trusted: squares below 10^-308 lose their digits, and 10^9
+/// of them are too few to matter in it.
 const MIN_SUM_OF_SQUARES: f64 = 1e-290;
 
 const OUTSIDE: &str = "outside the range of a 64-bit float";
@@ -232,9 +232,9 @@ mod tests {
     }
 
     /// The sets `NumAcc1` to `NumAcc4` of the NIST Statistical Reference Datasets, whose
-    /// certified standard deviations divide by n - 1.
+    /// certified standard deviations divide by n - 1: here they are divided by n.
     #[test]
-    fn the_sets_of_nist_are_right_to_twelve_digits() {
+    fn the_sets_of_nist_are_right_to_fourteen_digits() {
         let set = of([10_000_001.0, 10_000_003.0, 10_000_002.0]);
         assert_eq!(set.answer(Mean).unwrap(), 10_000_002.0);
         assert_digits(&set, StandardDeviation, (2.0_f64 / 3.0).sqrt(), 15);

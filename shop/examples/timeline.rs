@@ -15,8 +15,8 @@ use echo::cli;
 /// The most columns of the picture.
 const WIDTH: usize = 80;
 
-/// The most bytes of a line that are read at once: the pieces of a longer line are skipped,
-/// as all lines are that say nothing of the lock.
+/// The most bytes of a line that are read at once. A longer line is read in pieces, which say
+/// nothing of the lock and are skipped.
 const LONGEST_LINE: u64 = 1024;
 
 /// The most waits and holds of a log.

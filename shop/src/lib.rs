@@ -19,10 +19,10 @@
 //!
 //! ```text
 //! $ nc 127.0.0.1 7004
-//! 1    10    Keyboard
-//! 2    25    Mouse
-//! 3    3    Écran 4K
-//! 4    1    Crème brûlée torch
+//! 1       10      Keyboard
+//! 2       25      Mouse
+//! 3       3       Écran 4K
+//! 4       1       Crème brûlée torch
 //!
 //! 1 3
 //! confirmed: 3 x Keyboard, 7 left
@@ -62,11 +62,11 @@ pub const LONGEST_ORDER: usize = 1024;
 /// It is shown, and read back, as its line of the conversation: `ID<TAB>QUANTITY<TAB>NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Product {
-    /// What it is ordered by.
+    /// The number to order it by.
     pub id: u32,
     /// What it is called: no tab and no line end.
     pub name: String,
-    /// How many are left: signed, to show what goes wrong without the lock.
+    /// How many are left: signed, because without the lock it can go below zero.
     pub quantity: i64,
 }
 

@@ -1,10 +1,10 @@
 //! How near the programs come to what is possible, as one table: `cargo bench`.
 //!
-//! Each figure is held against a limit that is made here, in the same run, on the same
-//! machine: the barest echo server (`echo/examples/barest.rs`), the parsing of the same bytes from memory, the
-//! ideal schedule, the delays that cannot be shared. Rounds alternate between the limit
-//! and ours, and medians are quoted. `cargo bench -- math` runs the rows whose names
-//! contain `math`; the exit status is 1 when a row does not hold.
+//! Each figure is compared with a limit that is measured in the same run: the barest echo server
+//! (`echo/examples/barest.rs`), the parsing of the same bytes from memory, the ideal schedule,
+//! the delays that cannot be shared. Rounds alternate between the limit and ours, and medians
+//! are quoted. `cargo bench -- math` runs the rows whose names contain `math`; the exit status
+//! is 1 when a row does not hold.
 
 #![expect(clippy::cast_precision_loss, reason = "the figures have three digits")]
 

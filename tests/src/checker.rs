@@ -21,7 +21,7 @@ pub(crate) const ANSWER: Duration = Duration::from_secs(3);
 /// The longest delay of a shop: twice what the exercise asks.
 const MAX_DELAY: Duration = Duration::from_secs(10);
 
-/// How long a packet takes at most, so that what follows does not share it.
+/// A wait after which what is sent goes into a packet of its own.
 pub(crate) const PACKET: Duration = Duration::from_millis(50);
 
 /// The longest run; the shop's own delays come on top.
@@ -35,6 +35,10 @@ const QUIET: Duration = Duration::from_secs(2);
 
 /// The hint where nothing comes although nobody else should hold the shop's lock.
 const SAME_LOCK: &str = "does a client wait for the lock that it holds?";
+
+const BYTE_ORDER_MARK: &str = "a byte-order mark came first";
+const CLOSED: &str = "the server closed after it had answered";
+const NO_LINE_END: &str = "a line ends with \\n, and none came";
 
 /// The most bytes of an answer.
 const MAX_ANSWER: usize = 256 * 1024;
@@ -174,7 +178,7 @@ impl Target {
         let stream = self.first.take().map_or_else(connect, Ok);
         let stream = stream.map_err(|error| {
             self.stopped = Some("the server is gone");
-            Failure::of("a connection", error, "")
+            Failure::of("a connection", error, &[])
         })?;
         // On macOS these fail when the server has already closed: the first read tells.
         let _ = stream.set_nodelay(true);
@@ -249,7 +253,7 @@ impl Client {
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> Outcome {
         self.sent.extend_from_slice(bytes.as_ref());
         let sent = self.stream.write_all(bytes.as_ref());
-        sent.map_err(|error| self.failure("that it is read", Symptom::Error(error)))
+        sent.map_err(|error| self.failure("that it is read", error, &[]))
     }
 
     /// Whether anything has come.
@@ -268,9 +272,8 @@ impl Client {
         Ok(())
     }
 
-    pub fn shutdown(&mut self) -> Outcome {
-        let ended = self.stream.shutdown(Shutdown::Write);
-        ended.map_err(|error| self.failure("an open connection", Symptom::Error(error)))
+    pub fn shutdown(&self) {
+        let _ = self.stream.shutdown(Shutdown::Write); // If the server has closed, a read tells.
     }
 
     /// Waits until `find` finds how many of the bytes so far are what is waited for, and takes
@@ -288,29 +291,39 @@ impl Client {
                 return Ok(self.received.drain(..length).collect());
             }
             let waited = began.elapsed();
+            if waited >= QUIET && !has_told {
+                cli::notice(format_args!("waiting for {what}\n"));
+                has_told = true;
+            }
+            let is_silent = waited >= self.patience;
             let symptom = if self.has_ended {
-                Symptom::End
+                "the end of the stream".to_owned()
             } else if self.received.len() > MAX_ANSWER {
-                Symptom::Flood
-            } else if waited >= self.patience {
-                Symptom::Silence
+                format!("no end of it in {} bytes", self.received.len())
+            } else if is_silent {
+                let more = if self.received.is_empty() { "nothing" } else { "no more" };
+                format!("{more} for {:.1} s", self.patience.as_secs_f64())
             } else {
-                if waited >= QUIET && !has_told {
-                    cli::notice(format_args!("waiting for {what}\n"));
-                    has_told = true;
-                }
                 let until = if has_told { self.patience } else { self.patience.min(QUIET) };
                 match self.receive(until.saturating_sub(waited)) {
                     Ok(()) => continue,
-                    Err(symptom) => symptom,
+                    Err(error) => error.to_string(),
                 }
             };
-            return Err(self.failure(what, symptom));
+            let (got, hint) = match &self.received[..] {
+                [] if self.has_ended => (symptom, (self.has_answered, CLOSED)),
+                [] => (symptom, (is_silent, self.if_silent)),
+                received => {
+                    let lacks_end = self.reads_lines && !received.contains(&b'\n');
+                    (format!("{}, then {symptom}", Preview(received)), (lacks_end, NO_LINE_END))
+                }
+            };
+            return Err(self.failure(what, got, &[hint]));
         }
     }
 
     /// Receives what comes within `wait`, if anything does.
-    fn receive(&mut self, wait: Duration) -> Result<(), Symptom> {
+    fn receive(&mut self, wait: Duration) -> io::Result<()> {
         // On macOS this fails when both sides have closed: the read tells.
         let _ = self.stream.set_read_timeout(Some(wait.max(Duration::from_millis(1))));
         let mut buffer = [0; 4096];
@@ -318,7 +331,7 @@ impl Client {
             Ok(0) => self.has_ended = true,
             Ok(length) => self.received.extend_from_slice(&buffer[..length]),
             Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Symptom::Error(error)),
+            Err(error) => return Err(error),
         }
         Ok(())
     }
@@ -336,20 +349,20 @@ impl Client {
         }
         let received = std::mem::take(&mut self.received);
         let is_same = received == bytes || !is_exact && received.trim_ascii_end() == text;
-        let hint = match received.strip_prefix(text) {
-            _ if received.starts_with(b"\xef\xbb\xbf") => "a byte-order mark came first",
-            Some(b"\n" | b"\r\n") => "a line end was added",
-            Some(_) => "something was added",
-            None if received.eq_ignore_ascii_case(bytes) => "capitals are another string",
-            None => "",
-        };
-        self.ensure(is_same, expected, Preview(received), hint)
+        let more = received.strip_prefix(text);
+        let hints = [
+            (received.starts_with(b"\xef\xbb\xbf"), BYTE_ORDER_MARK),
+            (matches!(more, Some(b"\n" | b"\r\n")), "a line end was added"),
+            (more.is_some(), "something was added"),
+            (received.eq_ignore_ascii_case(bytes), "capitals are another string"),
+        ];
+        self.ensure(is_same, expected, Preview(&received), &hints)
     }
 
     pub fn expect_end(&mut self) -> Outcome {
         self.wait("the end of the stream", |_, has_ended| has_ended.then_some(0))?;
         let received = std::mem::take(&mut self.received);
-        self.ensure(received.is_empty(), "nothing but the end", Preview(received), "")
+        self.ensure(received.is_empty(), "nothing but the end", Preview(received), &[])
     }
 
     /// Waits for a line, and returns it without its end: LF, CR LF or the end of the stream.
@@ -365,14 +378,11 @@ impl Client {
     pub fn number(&mut self, expected: &str) -> Outcome<f64> {
         let line = self.line(expected)?;
         let numbers = line.split([' ', ':', '=', '\t']).filter_map(parse).count();
-        let hint = if line.starts_with('\u{feff}') {
-            "a byte-order mark came first"
-        } else if numbers == 1 {
-            "one number, with nothing around it"
-        } else {
-            ""
-        };
-        parse(&line).ok_or_else(|| self.wrong(expected, Preview(&line), hint))
+        let hints = [
+            (line.starts_with('\u{feff}'), BYTE_ORDER_MARK),
+            (numbers == 1, "one number, with nothing around it"),
+        ];
+        parse(&line).ok_or_else(|| self.failure(expected, Preview(&line), &hints))
     }
 
     /// Waits for these numbers, to two decimals.
@@ -380,8 +390,7 @@ impl Client {
         for answer in answers {
             let expected = format!("the answer {answer}");
             let number = self.number(&expected)?;
-            let got = math::format_number(number);
-            self.ensure((number - answer).abs() < 0.01, &expected, got, "")?;
+            self.ensure((number - answer).abs() < 0.01, expected, number, &[])?;
         }
         Ok(())
     }
@@ -397,9 +406,9 @@ impl Client {
         let list = String::from_utf8_lossy(&list);
         let lines = list.lines().filter(|line| !line.is_empty());
         let product = |line: &str| {
-            let hint = if line.contains('\t') { "" } else { "between them is a tab" };
-            let wrong = || self.wrong("ID<TAB>QUANTITY<TAB>NAME", Preview(line), hint);
-            line.parse::<Product>().map_err(|_| wrong())
+            let hint = (!line.contains('\t'), "a tab belongs between the fields");
+            let failure = || self.failure("ID<TAB>QUANTITY<TAB>NAME", Preview(line), &[hint]);
+            line.parse::<Product>().map_err(|_| failure())
         };
         lines.map(product).collect()
     }
@@ -413,70 +422,36 @@ impl Client {
     pub fn expect(&mut self, beginning: &str) -> Outcome {
         let expected = format!("{beginning}: …");
         let line = self.line(&expected)?;
-        self.ensure(line.starts_with(beginning), expected, Preview(line), "")
+        self.ensure(line.starts_with(beginning), expected, Preview(&line), &[])
     }
 
+    /// Fails unless it `holds`.
     pub fn ensure(
         &self,
         holds: bool,
         expected: impl fmt::Display,
         got: impl fmt::Display,
-        hint: &'static str,
+        hints: &[Hint],
     ) -> Outcome {
-        if holds { Ok(()) } else { Err(self.wrong(expected, got, hint)) }
+        if holds { Ok(()) } else { Err(self.failure(expected, got, hints)) }
     }
 
-    /// The failure of an answer.
-    fn wrong(
+    /// A failure, with what was sent.
+    fn failure(
         &self,
         expected: impl fmt::Display,
         got: impl fmt::Display,
-        hint: &'static str,
+        hints: &[Hint],
     ) -> Failure {
         let sent =
             if self.sent.is_empty() { String::new() } else { Preview(&self.sent).to_string() };
-        Failure { sent, ..Failure::of(expected, got, hint) }
-    }
-
-    /// The failure of an answer that did not come.
-    fn failure(&self, expected: &str, symptom: Symptom) -> Failure {
-        let lacks_end = !self.received.is_empty() && !self.received.contains(&b'\n');
-        let (what, hint) = match symptom {
-            Symptom::Silence if self.received.is_empty() => {
-                (format!("nothing for {:.1} s", self.patience.as_secs_f64()), self.if_silent)
-            }
-            Symptom::Silence => (format!("no more for {:.1} s", self.patience.as_secs_f64()), ""),
-            Symptom::End if self.has_answered => {
-                ("the end of the stream".to_owned(), "the server closed after it had answered")
-            }
-            Symptom::End => ("the end of the stream".to_owned(), ""),
-            Symptom::Flood => (format!("no end of it in {} bytes", self.received.len()), ""),
-            Symptom::Error(error) => (error.to_string(), ""),
-        };
-        let hint = if lacks_end && self.reads_lines {
-            "a line ends with \\n, and none came"
-        } else {
-            hint
-        };
-        let got = match &self.received[..] {
-            [] => what,
-            received => format!("{}, then {what}", Preview(received)),
-        };
-        self.wrong(expected, got, hint)
+        Failure { sent, ..Failure::of(expected, got, hints) }
     }
 }
 
 /// Reads a finite number with either decimal sign.
 pub(crate) fn parse(text: &str) -> Option<f64> {
     text.replace(',', ".").parse().ok().filter(|number: &f64| number.is_finite())
-}
-
-/// What came in place of an answer.
-enum Symptom {
-    Silence,
-    End,
-    Flood,
-    Error(io::Error),
 }
 
 /// What a check found wrong; what is empty is not shown.
@@ -487,8 +462,13 @@ pub(crate) struct Failure {
     hint: &'static str,
 }
 
+/// A hint, and whether it is true.
+pub(crate) type Hint = (bool, &'static str);
+
 impl Failure {
-    pub fn of(expected: impl fmt::Display, got: impl fmt::Display, hint: &'static str) -> Self {
+    /// A failure, with the first of the `hints` that is true.
+    pub fn of(expected: impl fmt::Display, got: impl fmt::Display, hints: &[Hint]) -> Self {
+        let hint = hints.iter().find(|(is_true, _)| *is_true).map_or("", |(_, hint)| hint);
         Self { sent: String::new(), expected: expected.to_string(), got: got.to_string(), hint }
     }
 }

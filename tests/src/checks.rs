@@ -1,8 +1,10 @@
-//! What the checker asks of a server: for each exercise what its statement says, with nothing
-//! that it leaves open, and then what goes further. Each check is a sentence, and what tries it.
+//! What the checker asks of a server: for each exercise first what its statement says, and
+//! nothing that it leaves open, then what goes further. Each check is a sentence, and what tries
+//! it.
 
 #![expect(clippy::float_cmp, reason = "random numbers are the same, or they are not")]
 
+use std::fmt::Display;
 use std::io::Write;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,7 +12,7 @@ use std::time::{Duration, Instant};
 use echo::preview::Preview;
 use shop::Product;
 
-use crate::checker::{ANSWER, Checks, Failure, Outcome, PACKET, Target, parse};
+use crate::checker::{ANSWER, Checks, Failure, Hint, Outcome, PACKET, Target, parse};
 
 /// The hint where a client waits in vain while others are connected.
 pub(crate) const AT_ONCE: &str = "does each client have a thread of its own?";
@@ -40,10 +42,8 @@ pub(crate) const ECHO: Checks = Checks {
         ("100 KB come back unchanged", |target| {
             let mut client = target.connect()?;
             let bytes = "one line of many\n".repeat(6000);
-            let mut stream = client
-                .stream
-                .try_clone()
-                .map_err(|error| Failure::of("a connection", error, ""))?;
+            let stream = client.stream.try_clone();
+            let mut stream = stream.map_err(|error| Failure::of("a connection", error, &[]))?;
             let sent = bytes.clone();
             // Both at once: a server need not take all before it gives something back.
             thread::spawn(move || stream.write_all(sent.as_bytes()));
@@ -52,7 +52,7 @@ pub(crate) const ECHO: Checks = Checks {
         ("after a half-close everything comes back, then the end", |target| {
             let mut client = target.connect()?;
             client.send("the last line\n")?;
-            client.shutdown()?;
+            client.shutdown();
             client.expect_echo(b"the last line\n", true)?;
             client.expect_end()
         }),
@@ -101,14 +101,13 @@ pub(crate) const RANDOM_STREAM: Checks = Checks {
             let (least, most) = gaps
                 .fold((f64::MAX, 0.0_f64), |(least, most), gap| (least.min(gap), most.max(gap)));
             let got = format!("numbers {least:.2} s to {most:.2} s apart");
-            client.ensure(least > 0.5 && most < 1.5, "numbers a second apart", got, "")
+            client.ensure(least > 0.5 && most < 1.5, "numbers a second apart", got, &[])
         }),
         ("the numbers differ", |target| {
             let numbers = target.numbers.concat();
             let differ = numbers.windows(2).any(|pair| pair[0] != pair[1]);
-            let expected = "numbers that are not all the same";
-            let hint = if numbers.len() > 1 { "is each number drawn anew?" } else { "" };
-            ensure(differ, expected, format!("{numbers:?}"), hint)
+            let hint = (numbers.len() > 1, "is each number drawn anew?");
+            ensure(differ, "numbers that are not all the same", format!("{numbers:?}"), &[hint])
         }),
         ("three clients at once get a number a second each", |target| {
             let mut clients = target.connect_all(3)?;
@@ -123,7 +122,7 @@ pub(crate) const RANDOM_STREAM: Checks = Checks {
             target.numbers.extend(numbers);
             let seconds = began.elapsed().as_secs_f64();
             let got = format!("four numbers for each in {seconds:.1} s");
-            ensure(seconds < 5.0, "four numbers for each in 3 or 4 s", got, "")
+            ensure(seconds < 5.0, "four numbers for each in 3 or 4 s", got, &[])
         }),
         ("when one client has crashed, the others go on, and new ones come", |target| {
             let mut clients = target.connect_all(2)?;
@@ -145,17 +144,17 @@ pub(crate) const RANDOM_STREAM: Checks = Checks {
             let mut own = target.numbers.iter().skip(1).map(|numbers| &numbers[..4]);
             let got = format!("{:?}", target.numbers);
             let first = own.next();
-            ensure(own.any(|numbers| Some(numbers) != first), "three streams that differ", got, "")
+            ensure(own.any(|numbers| Some(numbers) != first), "three streams that differ", got, &[])
         }),
         ("the numbers do not only count up", |target| {
             let counts = |numbers: &Vec<f64>| numbers.windows(2).all(|pair| pair[0] < pair[1]);
             let got = format!("{:?}", target.numbers);
-            ensure(!target.numbers.iter().all(counts), "random numbers", got, "")
+            ensure(!target.numbers.iter().all(counts), "random numbers", got, &[])
         }),
         ("the numbers are integers", |target| {
             let mut numbers = target.numbers.iter().flatten();
             let got = format!("{:?}", target.numbers);
-            ensure(numbers.all(|number| number.fract() == 0.0), "integers", got, "")
+            ensure(numbers.all(|number| number.fract() == 0.0), "integers", got, &[])
         }),
         ("what a client sends is thrown away", |target| {
             let mut client = target.connect()?;
@@ -167,7 +166,7 @@ pub(crate) const RANDOM_STREAM: Checks = Checks {
         ("a client that ends its sending gets the end of the numbers", |target| {
             let mut client = target.connect()?;
             client.number(NUMBER)?;
-            client.shutdown()?;
+            client.shutdown();
             client.expect_end()
         }),
     ],
@@ -199,7 +198,7 @@ pub(crate) const MATH: Checks = Checks {
                     Err(failure) => failures.push((client.has_answered(), failure)),
                 }
             }
-            // What tells most: an answer rather than silence.
+            // The failure with an answer tells more than one with silence.
             failures.sort_by_key(|(has_answered, _)| !has_answered);
             Err(failures.remove(0).1)
         }),
@@ -209,7 +208,7 @@ pub(crate) const MATH: Checks = Checks {
             client.send_parts(&lines(target, "écart-type 2 4 4 4 5 5 7 9 ="))?;
             let answer = client.number("the answer 2, or 2.138")?;
             let is_right = [2.0, 2.138].iter().any(|right| (answer - right).abs() < 0.01);
-            client.ensure(is_right, "the answer 2, or 2.138", answer, "")
+            client.ensure(is_right, "the answer 2, or 2.138", answer, &[])
         }),
         ("`min` is the smallest", |target| ask(target, "min 5 3 7 =", &[3.0])),
         ("`max` is the largest", |target| ask(target, "max -5 -3 -7 =", &[-3.0])),
@@ -270,8 +269,8 @@ pub(crate) const MATH: Checks = Checks {
             let line = client.line("the answer 1.6666666666666667")?;
             let number = parse(&line).unwrap_or(f64::NAN);
             let is_exact = (number - 5.0 / 3.0).abs() < 1e-12 && !line.contains(',');
-            let hint = if line.contains(',') { "it has a comma for a point" } else { "" };
-            client.ensure(is_exact, "the answer 1.6666666666666667", Preview(line), hint)
+            let hint = (line.contains(','), "it has a comma for a point");
+            client.ensure(is_exact, "the answer 1.6666666666666667", Preview(line), &[hint])
         }),
         ("several questions are answered on one connection, also in one packet", |target| {
             let mut client = target.connect()?;
@@ -312,15 +311,15 @@ pub(crate) const SHOP: Checks = Checks {
     asked: &[
         ("the list comes, a product a line, then an empty line", |target| {
             let (client, stock) = target.list()?;
-            client.ensure(!stock.is_empty(), "a list of products", "an empty list", "")
+            client.ensure(!stock.is_empty(), "a list of products", "an empty list", &[])
         }),
         ("four lists at once take the time of one", |target| {
             ensure_delay(target)?;
             let began = Instant::now();
             target.shoppers(4)?;
             let lists = delays(target, began);
-            let hint = if lists > 3.5 { "one after the other: is it a write lock?" } else { "" };
-            ensure(lists < 2.5, "four lists in the time of one", took(lists), hint)
+            let hint = (lists > 3.5, "one after the other: is it a write lock?");
+            ensure(lists < 2.5, "four lists in the time of one", took(lists), &[hint])
         }),
         ("an order takes as long, and a later list shows it", |target| {
             let (mut client, stock) = target.list()?;
@@ -333,7 +332,7 @@ pub(crate) const SHOP: Checks = Checks {
             expect_product(target, &expected)?;
             ensure_delay(target)?;
             let is_right = (0.5..1.75).contains(&order);
-            client.ensure(is_right, "an order in the time of a list", took(order), "")
+            client.ensure(is_right, "an order in the time of a list", took(order), &[])
         }),
         ("an order of too many is refused, and changes nothing", |target| {
             let (mut client, stock) = target.list()?;
@@ -354,12 +353,12 @@ pub(crate) const SHOP: Checks = Checks {
                 client.expect("confirmed")?;
             }
             let orders = delays(target, began);
-            let hint = match orders {
-                ..0.5 => "is there a wait between the check and the change?",
-                ..1.5 => "is the write lock held during the wait?",
-                _ => "",
-            };
-            ensure(orders > 1.5, "both confirmed in twice the time of a list", took(orders), hint)
+            let hints = [
+                (orders < 0.5, "is there a wait between the check and the change?"),
+                (true, "is the write lock held during the wait?"),
+            ];
+            let expected = "both confirmed in twice the time of a list";
+            ensure(orders > 1.5, expected, took(orders), &hints)
         }),
         ("a list that comes during an order waits for it", |target| {
             ensure_delay(target)?;
@@ -370,9 +369,9 @@ pub(crate) const SHOP: Checks = Checks {
             target.list()?;
             let both = delays(target, began);
             buyer.expect("confirmed")?;
-            let neither = "the list takes no lock, or the order no longer holds it";
-            let hint = if both < 1.5 { neither } else { "" };
-            ensure(both > 1.75, "the order's wait, then the list's, twice a list", took(both), hint)
+            let hint = (both < 1.5, "the list takes no lock, or the order no longer holds it");
+            let expected = "the order's wait, then the list's, twice a list";
+            ensure(both > 1.75, expected, took(both), &[hint])
         }),
         ("an order that comes during a list waits for it", |target| {
             ensure_delay(target)?;
@@ -385,8 +384,9 @@ pub(crate) const SHOP: Checks = Checks {
             let both = delays(target, began);
             lister.list()?;
             let neither = "the list waits outside its lock, or the order takes none";
-            let hint = if (1.1..1.5).contains(&both) { neither } else { "" };
-            ensure(both > 1.75, "the list's wait, then the order's, twice a list", took(both), hint)
+            let hint = ((1.1..1.5).contains(&both), neither);
+            let expected = "the list's wait, then the order's, twice a list";
+            ensure(both > 1.75, expected, took(both), &[hint])
         }),
         ("two buyers of all that is left: one gets it", |target| {
             let mut buyers = target.shoppers(2)?;
@@ -406,16 +406,15 @@ pub(crate) const SHOP: Checks = Checks {
             let got = format!("{confirmed} confirmed, {refused} refused");
             target.list()?;
             let is_oversold = target.lowest.as_ref().is_some_and(|product| product.quantity < 0);
-            let belong = "the check and the change belong under one write lock";
-            let hint = if is_oversold { belong } else { "" };
+            let hint = (is_oversold, "the check and the change belong under one write lock");
             let is_right = (confirmed, refused) == (1, 1);
-            buyers[0].0.ensure(is_right, "1 confirmed, 1 refused", got, hint)
+            buyers[0].0.ensure(is_right, "1 confirmed, 1 refused", got, &[hint])
         }),
         ("nothing is ever below zero", |target| {
             target.list()?;
             let lowest = target.lowest.as_ref().filter(|product| product.quantity < 0);
             let got = lowest.map(Product::to_string).unwrap_or_default();
-            ensure(lowest.is_none(), "no quantity below 0 in any list", Preview(got), "")
+            ensure(lowest.is_none(), "no quantity below 0 in any list", Preview(got), &[])
         }),
     ],
     further: &[
@@ -458,8 +457,8 @@ fn took(delays: f64) -> String {
 /// Fails when the shop is too fast for its lock to be told by the clock.
 fn ensure_delay(target: &Target) -> Outcome {
     let got = format!("one in {:.3} s", target.delay.as_secs_f64());
-    let hint = "make the simulated database slower, and start the server again";
-    ensure(target.delay >= MIN_DELAY, "a list that takes 0.2 s or more", got, hint)
+    let hint = (true, "make the simulated database slower, and start the server again");
+    ensure(target.delay >= MIN_DELAY, "a list that takes 0.2 s or more", got, &[hint])
 }
 
 /// Waits for a new list, in which `expected` must be.
@@ -467,7 +466,7 @@ fn expect_product(target: &mut Target, expected: &Product) -> Outcome {
     let (client, stock) = target.list()?;
     let got = stock.iter().find(|product| product.id == expected.id);
     let line = got.map(Product::to_string).unwrap_or_default();
-    client.ensure(got == Some(expected), Preview(expected.to_string()), Preview(line), "")
+    client.ensure(got == Some(expected), Preview(expected.to_string()), Preview(line), &[])
 }
 
 /// The product of which most are left, and at least so many.
@@ -478,10 +477,10 @@ fn most(stock: &[Product], at_least: i64) -> Outcome<&Product> {
 }
 
 fn sold_out() -> Failure {
-    let hint = "put more in stock, or start the server again";
-    Failure::of("enough left to buy", "a list in which there is not enough", hint)
+    let hint = (true, "put more in stock, or start the server again");
+    Failure::of("enough left to buy", "a list in which there is not enough", &[hint])
 }
 
-fn ensure(holds: bool, expected: &str, got: impl std::fmt::Display, hint: &'static str) -> Outcome {
-    if holds { Ok(()) } else { Err(Failure::of(expected, got, hint)) }
+fn ensure(holds: bool, expected: &str, got: impl Display, hints: &[Hint]) -> Outcome {
+    if holds { Ok(()) } else { Err(Failure::of(expected, got, hints)) }
 }

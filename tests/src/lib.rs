@@ -386,8 +386,8 @@ impl Peer {
     }
 }
 
-/// Starts a server that accepts one client, waits for `question`, says `answer`, and then
-/// leaves the connection as it is; returns its address.
+/// Starts a server that accepts one client, waits for as many bytes as `question` has, sends
+/// `answer`, and keeps the connection open; returns its address.
 #[track_caller]
 pub fn serve(question: &str, answer: impl Into<Vec<u8>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there are ports");
@@ -402,8 +402,8 @@ pub fn serve(question: &str, answer: impl Into<Vec<u8>>) -> String {
     addr
 }
 
-/// An address where nobody listens, and nobody can, while the connection whose own side has it is
-/// kept.
+/// An address that refuses connections. It is that of a client's side of the connection that is
+/// returned, so that no other program can listen there meanwhile.
 #[track_caller]
 pub fn taken_addr() -> (String, (TcpListener, TcpStream)) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there are ports");

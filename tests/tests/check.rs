@@ -1,5 +1,5 @@
-//! The checker: right servers pass, however little more than the statement they do, each mistake
-//! fails the check that is about it and no other, and every run ends.
+//! The checker: right servers pass, even minimal ones, each mistake fails its own checks, and
+//! every run ends.
 
 #![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 

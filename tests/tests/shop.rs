@@ -105,8 +105,8 @@ fn an_order_that_is_cut_off_is_not_carried_out() {
     stock(&mut peer);
     peer.send("1 1"); // Of `1 10`, perhaps.
     peer.end_sending();
-    assert_eq!(peer.rest(), "error: the stream ended within a line\n");
-    server.log().wait("client 1: lost: the stream ended within a line");
+    assert_eq!(peer.rest(), "error: the stream ended in the middle of a line\n");
+    server.log().wait("client 1: lost: the stream ended in the middle of a line");
     assert_eq!(keyboards(&server), KEYBOARDS);
 }
 

@@ -1,6 +1,6 @@
 //! The echo client sends a line, or all of its standard input, and prints what comes back.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Cursor, IsTerminal};
 use std::process::ExitCode;
 
@@ -36,7 +36,7 @@ fn run() -> Result<()> {
         }
         server.send(io::stdin())?;
     } else {
-        let mut line = args.words.join(OsString::from(" ").as_os_str()).into_encoded_bytes();
+        let mut line = args.words.join(OsStr::new(" ")).into_encoded_bytes();
         line.push(b'\n');
         server.send(Cursor::new(line))?;
     }

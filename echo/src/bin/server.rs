@@ -21,7 +21,7 @@ struct Args {
     #[command(flatten)]
     limits: Limits,
 
-    /// Leave out the lines that show what is received
+    /// Do not log what is received
     #[arg(long)]
     quiet: bool,
 }

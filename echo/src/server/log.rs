@@ -14,11 +14,11 @@ const CAPACITY: usize = 4096;
 
 /// The wait between two batches: waking the thread for every line would cost a busy server a
 /// third of its speed.
-const GATHER: Duration = Duration::from_millis(10);
+const BATCH_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The server's log.
 ///
-/// Each line is an event after the seconds since the log was opened:
+/// Each line is the time in seconds since the log was opened, then an event:
 /// `[    3.141] client 1: disconnected`.
 ///
 /// Logging never blocks: lines go through a bounded channel to one thread, which writes them in
@@ -27,7 +27,7 @@ const GATHER: Duration = Duration::from_millis(10);
 /// many. A closed output or a full disk loses its lines, and stops nobody.
 ///
 /// The lines of the last 10 ms may be lost when the process is ended, by Ctrl-C for example: std
-/// has no call that runs something before that.
+/// cannot handle signals.
 #[derive(Clone, Debug)]
 pub struct Log {
     opened: Instant,
@@ -71,7 +71,7 @@ fn write_batches(
 ) {
     let mut output = BufWriter::with_capacity(64 * 1024, output);
     while let Ok(first) = lines.recv() {
-        // Where could an error be logged? A closed or full output loses its lines.
+        // An error could be logged nowhere: a closed or full output loses its lines.
         for line in iter::once(first).chain(lines.try_iter().take(CAPACITY)) {
             let _ = output.write_all(line.as_bytes());
         }
@@ -81,6 +81,6 @@ fn write_batches(
             let _ = output.write_all(line(opened, event).as_bytes());
         }
         let _ = output.flush();
-        thread::sleep(GATHER);
+        thread::sleep(BATCH_INTERVAL);
     }
 }

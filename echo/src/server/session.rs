@@ -1,4 +1,4 @@
-//! One client, as the server's thread for it sees it.
+//! The server's side of one connection.
 
 use std::any::Any;
 use std::fmt::Display;
@@ -11,16 +11,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 
-use super::{Log, Permit, STACK};
+use super::{Log, Permit, STACK_SIZE};
 
 /// The longest lingering close.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// One client: its number, its stream, and its lines in the log.
+/// The server's side of one connection: the client's number, its stream, its lines in the log.
 ///
 /// Read and write through `&Session`. A read that receives nothing for `--timeout`, and a write
-/// of which the client takes nothing for that long, fail with [`ErrorKind::TimedOut`]. (A write
-/// that is cut has waited as long before: from the last byte that moved it may be two timeouts.)
+/// of which the client takes nothing for that long, fail with [`ErrorKind::TimedOut`]. A write
+/// that times out halfway returns how much it sent, and the next one waits again: from the last
+/// byte that moved it may be two timeouts.
 #[derive(Debug)]
 pub struct Session {
     number: u64,
@@ -39,7 +40,7 @@ impl Session {
         &self.stream
     }
 
-    /// Logs what this client does, or what is done for it.
+    /// Logs an event of this client.
     pub fn log(&self, event: impl Display) {
         self.log.event(format_args!("client {}: {event}", self.number));
     }
@@ -54,7 +55,7 @@ impl Session {
         session.write_all(format!("{text}\n").as_bytes())
     }
 
-    /// Holds the conversation, then logs how it ended. The client is told of an error, too.
+    /// Runs the conversation, then logs how it ended. The client is told of an error, too.
     pub(super) fn serve(&self, converse: impl Fn(&Self) -> Result<()>, _permit: Permit) {
         let conversation = AssertUnwindSafe(|| {
             self.set_options();
@@ -86,14 +87,14 @@ impl Session {
                 session.drain();
                 drop(permit);
             };
-            let _ = thread::Builder::new().stack_size(STACK).spawn(drain);
+            let _ = thread::Builder::new().stack_size(STACK_SIZE).spawn(drain);
         }
     }
 
     /// Sets the options of the stream. On macOS that fails when the client has already gone; the
-    /// first read or write tells, so it is no error here.
+    /// first read or write reports that, so it is no error here.
     fn set_options(&self) {
-        // A reply is written whole: there is nothing to gather it with (Nagle's algorithm).
+        // Each reply is written whole: Nagle's algorithm could only delay it.
         let _ = self.stream.set_nodelay(true);
         let timeout = (!self.timeout.is_zero()).then_some(self.timeout);
         let _ = self.stream.set_read_timeout(timeout);
@@ -123,7 +124,8 @@ impl Session {
         {}
     }
 
-    /// Reads or writes until that succeeds or fails, or has waited for `--timeout`.
+    /// Reads or writes, again after an interruption, and says in the error of a timeout `what`
+    /// did not happen.
     fn attempt<T>(
         &self,
         what: &str,
@@ -131,8 +133,8 @@ impl Session {
     ) -> io::Result<T> {
         loop {
             match operation() {
-                // By a signal, such as the one that continues a stopped server: the client
-                // may have sent something meanwhile, so the wait starts anew.
+                // A signal interrupted it, such as the one that continues a stopped server. The
+                // client may have sent something meanwhile, so the wait starts again.
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_timeout(&error) => {
                     let seconds = self.timeout.as_secs_f64();
@@ -156,8 +158,8 @@ impl Write for &Session {
         let mut stream = &self.stream;
         let written = self.attempt("nothing could be sent", || match stream.write(bytes) {
             // Linux wakes a blocked write only when a third of its buffer is free. If the client
-            // has taken less meanwhile, there is room all the same. (On Windows, a write that
-            // timed out leaves open what it sent.)
+            // has taken less meanwhile, there is room all the same. (On Windows, nobody knows how
+            // much a write sent that timed out.)
             Err(error) if is_timeout(&error) && !cfg!(windows) => {
                 without_waiting(stream, || stream.write(bytes))
             }

@@ -7,12 +7,12 @@ use clap::Parser;
 use echo::cli;
 use echo::client::{Client, unexpected};
 
-/// Prints a random number every second, as the random-stream server sends them.
+/// Prints the random-stream server's numbers as they arrive.
 #[derive(Parser)]
 #[command(name = "random-stream-client", version)]
 #[command(after_help = cli::example("random-stream", "client", "--count 5"))]
 struct Args {
-    /// End after N numbers instead of going on for ever
+    /// End after N numbers
     #[arg(long, value_name = "N")]
     count: Option<u64>,
 

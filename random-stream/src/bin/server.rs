@@ -35,7 +35,7 @@ struct Args {
     #[arg(long, value_name = "N", default_value = "100", allow_negative_numbers = true)]
     max: i64,
 
-    /// Leave out the lines that show each number
+    /// Do not log each number
     #[arg(long)]
     quiet: bool,
 }
