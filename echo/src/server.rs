@@ -36,7 +36,7 @@ pub struct Limits {
     #[arg(value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub max_clients: u16,
 
-    /// Drop a client that stalls for this long; 0 waits forever
+    /// Drop a client that stalls this long; 0 waits forever
     #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = cli::seconds)]
     pub timeout: Duration,
 }
