@@ -34,6 +34,8 @@ pub struct Client {
     sent: Arc<AtomicU64>,
     /// Tells how the sending ended; `None` once it has ended well.
     sending: Option<Receiver<Result<()>>>,
+    /// What ended the connection after that, if it was a reset.
+    reset: Option<io::Error>,
 }
 
 impl Client {
@@ -62,7 +64,8 @@ impl Client {
         if let (Ok(server), Ok(own)) = (stream.peer_addr(), stream.local_addr()) {
             cli::notice(format_args!("connected to {server} as {own}\n"));
         }
-        Ok(Self { replies: BufReader::new(stream), sent: Arc::default(), sending: None })
+        let (replies, sent) = (BufReader::new(stream), Arc::default());
+        Ok(Self { replies, sent, sending: None, reset: None })
     }
 
     /// Sends all of `input`, then shuts down the sending side.
@@ -114,14 +117,17 @@ impl Client {
 
     /// Waits for bytes from the server, and returns how many came; 0 is the end.
     ///
+    /// A reset is the end, too, when everything was sent: a server that closes before it has
+    /// read the last of it resets the connection.
+    ///
     /// # Errors
     ///
-    /// When the server closes the connection before everything was sent, or resets it.
+    /// When the connection ends before everything was sent.
     pub fn receive(&mut self, buffer: &mut [u8]) -> Result<usize> {
         match self.replies.read(buffer) {
-            Ok(0) => self.end().map(|()| 0),
+            Ok(0) => self.end(None).map(|()| 0),
             Ok(length) => Ok(length),
-            Err(error) => Err(self.failure(Closed(Some(error)).into())),
+            Err(error) => self.end(Some(error)).map(|()| 0),
         }
     }
 
@@ -133,9 +139,9 @@ impl Client {
     pub fn line(&mut self) -> Result<Option<String>> {
         match read_line(&mut self.replies, LONGEST_REPLY) {
             Ok(Some(line)) => Ok(Some(line)),
-            Ok(None) => self.end().map(|()| None),
+            Ok(None) => self.end(None).map(|()| None),
             Err(error) => match error.downcast::<io::Error>() {
-                Ok(error) => Err(self.failure(Closed(Some(error)).into())),
+                Ok(error) => self.end(Some(error)).map(|()| None),
                 Err(error) => Err(error.context("invalid reply")),
             },
         }
@@ -149,10 +155,13 @@ impl Client {
     /// `error:`.
     pub fn reply(&mut self) -> Result<Option<String>> {
         let line = self.line()?;
-        match line.as_deref().and_then(|line| line.strip_prefix("error:")) {
-            Some(reason) => Err(self.failure(anyhow!(printable(reason.trim_start())))),
-            None => Ok(line),
-        }
+        let Some(reason) = line.as_deref().and_then(|line| line.strip_prefix("error:")) else {
+            return Ok(line);
+        };
+        // If the input could not be read, that is the cause: the server's error about what was
+        // cut only follows from it.
+        let cause = self.end(None).err().filter(|error| !error.is::<Closed>());
+        Err(cause.unwrap_or_else(|| anyhow!(printable(reason.trim_start()))))
     }
 
     /// Waits for a line that is neither an error nor the end.
@@ -161,27 +170,26 @@ impl Client {
     ///
     /// As [`Client::reply`], and when the server closes the connection.
     pub fn expect_reply(&mut self) -> Result<String> {
-        Ok(self.reply()?.ok_or(Closed(None))?)
+        Ok(self.reply()?.ok_or_else(|| Closed(self.reset.take()))?)
     }
 
-    /// What the end of the stream means: success, if everything was sent.
+    /// What the end of the stream, or an `error` of it, means: success, if everything was sent.
     ///
     /// A server that answers and closes at once may be faster than the sender, which has yet to
     /// see the end of its input.
-    fn end(&mut self) -> Result<()> {
-        if let Some(sending) = &self.sending {
-            sending.recv_timeout(LAST_SEND).unwrap_or_else(|_| Err(Closed(None).into()))?;
-            self.sending = None;
-        }
-        Ok(())
-    }
-
-    /// Why the conversation failed. If the input could not be read, that is the cause: the
-    /// server's error about what was cut only follows from it.
-    fn failure(&self, reason: anyhow::Error) -> anyhow::Error {
-        match self.sending.as_ref().map(Receiver::try_recv) {
-            Some(Ok(Err(error))) if !error.is::<Closed>() => error,
-            _ => reason,
+    fn end(&mut self, error: Option<io::Error>) -> Result<()> {
+        let is_reset = |error: &io::Error| {
+            [ErrorKind::ConnectionReset, ErrorKind::ConnectionAborted].contains(&error.kind())
+        };
+        let sent = self.sending.as_ref().map(|sending| sending.recv_timeout(LAST_SEND));
+        match sent {
+            Some(Ok(Err(cause))) if !cause.is::<Closed>() => Err(cause),
+            Some(Ok(Ok(()))) if error.as_ref().is_none_or(is_reset) => {
+                (self.sending, self.reset) = (None, error);
+                Ok(())
+            }
+            None if error.is_none() => Ok(()),
+            _ => Err(Closed(error).into()),
         }
     }
 }

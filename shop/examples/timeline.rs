@@ -15,8 +15,7 @@ use echo::cli;
 /// The most columns of the picture.
 const WIDTH: usize = 80;
 
-/// The most bytes of a line that are read at once. A longer line is read in pieces, which say
-/// nothing of the lock and are skipped.
+/// The most bytes of a line that are read at once: no line of a log is longer.
 const LONGEST_LINE: u64 = 1024;
 
 /// The most waits and holds of a log.
@@ -77,8 +76,10 @@ pub fn draw(log: impl BufRead) -> Result<String> {
     let column = |time: f64| (((time - first) / seconds) as usize).min(columns);
 
     let mut rows = BTreeMap::new();
-    // What comes later is drawn over what came before.
-    spans.sort_by_key(|span| (span.glyph != WAITS, span.glyph == HOLDS_AND_WAITS));
+    // What comes later is drawn over what came before: a hold over a wait that has ended.
+    spans.sort_by_key(|span| {
+        (span.end.is_infinite(), span.glyph != WAITS, span.glyph == HOLDS_AND_WAITS)
+    });
     for span in &spans {
         let row = rows.entry(span.client).or_insert_with(|| vec![' '; columns]);
         let start = column(span.start).min(columns - 1);
@@ -127,7 +128,6 @@ fn read(mut log: impl BufRead) -> Result<Story> {
         let line = String::from_utf8_lossy(&line);
         let Some((time, client, event)) = parse(line.trim_end()) else { continue };
         story.last = story.last.max(time);
-        let spans = open.entry(client).or_default();
         let mut begin = |glyph| {
             count += 1;
             let (start, end) = (time, f64::INFINITY);
@@ -136,25 +136,30 @@ fn read(mut log: impl BufRead) -> Result<Story> {
         let mut ended = None;
         match event {
             "waits for the read lock" | "waits for the write lock" => {
+                let spans = open.entry(client).or_default();
                 spans.push(begin(if spans.is_empty() { WAITS } else { HOLDS_AND_WAITS }));
             }
             "has the read lock" | "has the write lock" => {
+                let spans = open.entry(client).or_default();
                 ended = if spans.last().is_some_and(is_wait) { spans.pop() } else { None };
                 spans.push(begin(if event.contains("read") { READS } else { WRITES }));
             }
-            "releases the read lock" | "releases the write lock" => ended = spans.pop(),
+            "releases the read lock" | "releases the write lock" => {
+                ended = open.get_mut(&client).and_then(Vec::pop);
+            }
             _ => {
                 let dropped = event.strip_prefix("lines dropped: ");
                 let dropped = dropped.and_then(|count| count.parse::<u32>().ok());
                 story.dropped += u64::from(dropped.unwrap_or(0));
-                if let Some(Span { has_checked, has_changed, .. }) = spans.last_mut() {
+                let span = open.get_mut(&client).and_then(|spans| spans.last_mut());
+                if let Some(Span { has_checked, has_changed, .. }) = span {
                     *has_checked |= event.starts_with("checked: ");
                     *has_changed |= event.starts_with("changed: ");
                 }
             }
         }
         story.spans.extend(ended.map(|span| Span { end: time, ..span }));
-        ensure!(count + open.len() <= MAX_SPANS, "more than {MAX_SPANS} waits and holds");
+        ensure!(count <= MAX_SPANS, "more than {MAX_SPANS} waits and holds");
     }
     story.spans.extend(open.into_values().flatten());
     Ok(story)

@@ -15,7 +15,8 @@
 //!    `error: REASON`, with neither sleep nor change. A line that is no order is refused
 //!    before any lock is taken.
 //! 3. More orders may follow, until the client closes. A line of more than 1 KiB is an
-//!    error that closes.
+//!    error that closes. An order whose client vanishes meanwhile is carried out whole; those
+//!    behind it are not, once an answer cannot be sent.
 //!
 //! ```text
 //! $ nc 127.0.0.1 7004

@@ -86,15 +86,15 @@ const NUMBER: &str = "a line with a random number";
 pub(crate) const RANDOM_STREAM: Checks = Checks {
     asked: &[
         ("a number comes, on a line of its own", |target| {
-            target.connect()?.number(NUMBER)?;
+            target.connect()?.number(NUMBER, &[])?;
             Ok(())
         }),
         ("a number comes each second, eight of them by the clock", |target| {
             let mut client = target.connect()?;
-            target.numbers = vec![vec![client.number(NUMBER)?]];
+            target.numbers = vec![vec![client.number(NUMBER, &[])?]];
             let mut times = vec![Instant::now()];
             for _ in 1..8 {
-                target.numbers[0].push(client.number(NUMBER)?);
+                target.numbers[0].push(client.number(NUMBER, &[])?);
                 times.push(Instant::now());
             }
             let gaps = times.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64());
@@ -116,7 +116,7 @@ pub(crate) const RANDOM_STREAM: Checks = Checks {
             for _ in 0..4 {
                 for (client, numbers) in clients.iter_mut().zip(&mut numbers) {
                     client.if_silent = if numbers.is_empty() { AT_ONCE } else { "" };
-                    numbers.push(client.number(NUMBER)?);
+                    numbers.push(client.number(NUMBER, &[])?);
                 }
             }
             target.numbers.extend(numbers);
@@ -126,16 +126,16 @@ pub(crate) const RANDOM_STREAM: Checks = Checks {
         }),
         ("when one client has crashed, the others go on, and new ones come", |target| {
             let mut clients = target.connect_all(2)?;
-            clients[0].number(NUMBER)?;
+            clients[0].number(NUMBER, &[])?;
             // Closed with a number unread, it is reset, as that of a killed process may be.
             let crashed = clients.remove(0);
             let _ = crashed.stream.set_read_timeout(Some(ANSWER));
             let _ = crashed.stream.peek(&mut [0]);
             drop(crashed);
             for _ in 0..2 {
-                clients[0].number(NUMBER)?;
+                clients[0].number(NUMBER, &[])?;
             }
-            target.connect()?.number(NUMBER)?;
+            target.connect()?.number(NUMBER, &[])?;
             Ok(())
         }),
     ],
@@ -158,14 +158,14 @@ pub(crate) const RANDOM_STREAM: Checks = Checks {
         }),
         ("what a client sends is thrown away", |target| {
             let mut client = target.connect()?;
-            client.number(NUMBER)?;
+            client.number(NUMBER, &[])?;
             client.send("what a client sends\n".repeat(100))?;
-            client.number(NUMBER)?;
+            client.number(NUMBER, &[])?;
             Ok(())
         }),
         ("a client that ends its sending gets the end of the numbers", |target| {
             let mut client = target.connect()?;
-            client.number(NUMBER)?;
+            client.number(NUMBER, &[])?;
             client.shutdown();
             client.expect_end()
         }),
@@ -206,9 +206,8 @@ pub(crate) const MATH: Checks = Checks {
         ("`écart-type` is the standard deviation", |target| {
             let mut client = target.connect()?;
             client.send_parts(&lines(target, "écart-type 2 4 4 4 5 5 7 9 ="))?;
-            let answer = client.number("the answer 2, or 2.138")?;
-            let is_right = [2.0, 2.138].iter().any(|right| (answer - right).abs() < 0.01);
-            client.ensure(is_right, "the answer 2, or 2.138", answer, &[])
+            client.number("the answer 2, or 2.138", &[2.0, 2.138])?;
+            Ok(())
         }),
         ("`min` is the smallest", |target| ask(target, "min 5 3 7 =", &[3.0])),
         ("`max` is the largest", |target| ask(target, "max -5 -3 -7 =", &[-3.0])),
@@ -405,8 +404,7 @@ pub(crate) const SHOP: Checks = Checks {
             let (confirmed, refused) = (count("confirmed"), count("error"));
             let got = format!("{confirmed} confirmed, {refused} refused");
             target.list()?;
-            let is_oversold = target.lowest.as_ref().is_some_and(|product| product.quantity < 0);
-            let hint = (is_oversold, "the check and the change belong under one write lock");
+            let hint = (confirmed == 2, "the check and the change belong under one write lock");
             let is_right = (confirmed, refused) == (1, 1);
             buyers[0].0.ensure(is_right, "1 confirmed, 1 refused", got, &[hint])
         }),
@@ -471,9 +469,9 @@ fn expect_product(target: &mut Target, expected: &Product) -> Outcome {
 
 /// The product of which most are left, and at least so many.
 fn most(stock: &[Product], at_least: i64) -> Outcome<&Product> {
-    // Few enough to be added to.
-    let sane = stock.iter().filter(|product| (at_least..1 << 32).contains(&product.quantity));
-    sane.max_by_key(|product| product.quantity).ok_or_else(sold_out)
+    // One more than there are must be a number, too.
+    let enough = stock.iter().filter(|product| (at_least..i64::MAX).contains(&product.quantity));
+    enough.max_by_key(|product| product.quantity).ok_or_else(sold_out)
 }
 
 fn sold_out() -> Failure {

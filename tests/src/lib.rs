@@ -14,7 +14,7 @@ use std::fmt::Debug;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::mem;
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -127,7 +127,6 @@ impl Lines {
 #[derive(Debug)]
 pub struct Program {
     child: Child,
-    stdin: Option<ChildStdin>,
     /// What it prints.
     pub stdout: Lines,
     /// What it prints on standard error.
@@ -155,10 +154,9 @@ impl Program {
     pub fn spawn_unread(command: &mut Command) -> (Self, ChildStdout) {
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
-        let stdin = child.stdin.take();
         let stdout = child.stdout.take().expect("it is piped");
         let stderr = Lines::of(child.stderr.take().expect("it is piped"));
-        (Self { child, stdin, stdout: Lines::default(), stderr }, stdout)
+        (Self { child, stdout: Lines::default(), stderr }, stdout)
     }
 
     /// Kills it, and waits for its end.
@@ -175,13 +173,8 @@ impl Program {
     /// Writes to its standard input.
     #[track_caller]
     pub fn write(&mut self, text: impl AsRef<[u8]>) {
-        let stdin = self.stdin.as_mut().expect("standard input is open");
+        let stdin = self.child.stdin.as_mut().expect("standard input is open");
         stdin.write_all(text.as_ref()).expect("it reads");
-    }
-
-    /// Closes its standard input.
-    pub fn close_stdin(&mut self) {
-        self.stdin = None;
     }
 
     /// Sends it a signal, `STOP` or `CONT`; on Unix alone.
@@ -215,7 +208,7 @@ impl Program {
     /// Closes its standard input, and waits for its end.
     #[track_caller]
     pub fn finish(mut self) -> Output {
-        self.close_stdin();
+        drop(self.child.stdin.take());
         self.end()
     }
 }
@@ -250,7 +243,7 @@ pub fn limited(limit: &str, path: &str) -> Command {
 pub fn run(path: &str, args: &[&str], input: &str) -> Output {
     let mut program = Program::start(path, args);
     // One that ends early does not read it all.
-    let _ = program.stdin.as_mut().expect("it was just started").write_all(input.as_bytes());
+    let _ = program.child.stdin.as_mut().expect("it was just started").write_all(input.as_bytes());
     program.finish()
 }
 

@@ -396,13 +396,15 @@ fn a_server_that_dies_ends_its_clients_at_once() {
 }
 
 /// Such a server may be faster than the client's sender, which has yet to see that its input
-/// ends.
+/// ends, or to send the last `=`.
 #[test]
 fn a_server_that_answers_and_closes_at_once_is_no_error() {
-    for (exercise, args, question, answer) in [
-        (ECHO, &["bonjour"][..], "bonjour\n", "bonjour\n"),
-        (MATH, &["sum", "1", "2"], "sum 1 2 =\n", "3\n"),
-        (SHOP, &["1", "3"], "1 3\n", "confirmed: 3 x Keyboard, 7 left\n"),
+    for (exercise, args, input, question, answer) in [
+        (ECHO, &["bonjour"][..], "", "bonjour\n", "bonjour\n"),
+        (MATH, &["sum", "1", "2"], "", "sum 1 2 =\n", "3\n"),
+        (MATH, &["sum"], "1 2 =\n", "sum 1 2 =", "3\n"),
+        (MATH, &[], "sum 1 2 =\n", " sum 1 2 =", "3\n"),
+        (SHOP, &["1", "3"], "", "1 3\n", "confirmed: 3 x Keyboard, 7 left\n"),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").expect("there are ports");
         let addr = listener.local_addr().expect("it listens").to_string();
@@ -415,8 +417,10 @@ fn a_server_that_answers_and_closes_at_once_is_no_error() {
             }
         });
         for _ in 0..40 {
-            let output = tests::run(exercise.client, &[&["--addr", &addr], args].concat(), "");
+            let args = [&["--addr", &addr], args].concat();
+            let output = tests::run(exercise.client, &args, input);
             assert_eq!(output.status, Some(0), "{}: {output:?}", exercise.name);
+            assert!(output.stdout.ends_with(answer.trim_end()), "{}: {output:?}", exercise.name);
         }
     }
 }

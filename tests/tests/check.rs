@@ -159,8 +159,8 @@ fn a_failure_says_what_was_sent_expected_and_received_with_a_hint_that_is_true()
         ("echo", say("\u{feff}bonjour\n"), "        hint: a byte-order mark came first\n"),
         ("math", say("Résultat : 6\n"), "        hint: one number, with nothing around it\n"),
         ("math", say("\u{feff}6\n"), "        hint: a byte-order mark came first\n"),
-        ("math", say("5\n"), "    expected: the answer 6\n         got: 5\n- `moyenne`"),
-        ("math", say("what is somme 1 2 ?\n"), "somme 1 2 ?\"\n- `moyenne`"),
+        ("math", say("5\n"), "    expected: the answer 6\n         got: \"5\"\n- `moyenne`"),
+        ("math", say("error 42: what is somme?\n"), "what is somme?\"\n- `moyenne`"),
         ("random-stream", numbers(|index| (index, "42".to_owned())), "and none came\n"),
         ("shop", shop(&["reads as it writes"]), "the lock that it holds?\n"),
     ];

@@ -171,6 +171,12 @@ fn a_wait_that_has_not_ended_has_a_column() {
          [ 9.001] client 3: connected from 127.0.0.1:50312\n",
     );
     assert_eq!(lasting(&picture), ["client1█", "client2·"], "{picture}");
+    // In the same column as a hold that has ended.
+    let picture = draw(
+        "[ 1.000] client 1: has the read lock\n[ 9.000] client 1: releases the read lock\n\
+         [ 9.000] client 1: waits for the write lock\n",
+    );
+    assert_eq!(lasting(&picture), ["client1▒·"], "{picture}");
 }
 
 #[test]
@@ -229,7 +235,8 @@ fn lines_that_say_nothing_of_the_lock_are_skipped_and_none_of_their_characters_d
 
 #[test]
 fn a_log_without_a_lock_is_an_error() {
-    for log in ["", "garbage", "[    0.000] echo server listening on 127.0.0.1:7001\n"] {
+    let many: String = (0..200_000).map(|n| format!("[ 1.0] client {n}: connected\n")).collect();
+    for log in ["", "garbage", "[    0.000] echo server listening on 127.0.0.1:7001\n", &many] {
         let error = format!("{:#}", timeline::draw(log.as_bytes()).unwrap_err());
         assert_eq!(error, "no lock in this log: expected that of a shop server");
     }

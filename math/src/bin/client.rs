@@ -50,18 +50,37 @@ fn print_answer(answer: &str) -> Result<()> {
     cli::print(format!("{answer}\n"))
 }
 
-/// What is sent: an action, numbers and `=`, which the server skips if there was one already.
-fn question(action: Option<String>, numbers: &[String]) -> Box<dyn Read + Send> {
+/// What is sent: the action and the numbers, from the command line or from standard input.
+fn question(action: Option<String>, numbers: &[String]) -> WithEquals<Box<dyn Read + Send>> {
     let what =
         if action.is_some() { "numbers" } else { "an action and numbers, such as sum 1 2 3" };
-    let action = action.unwrap_or_default();
+    let start = Cursor::new(format!("{} {}", action.unwrap_or_default(), numbers.join(" ")));
     if !numbers.is_empty() {
-        return Box::new(Cursor::new(format!("{action} {} =\n", numbers.join(" "))));
+        return WithEquals { input: Box::new(start), last: b'=' };
     }
     if io::stdin().is_terminal() {
         cli::notice(format_args!("type {what}, then {END_OF_INPUT} to end\n"));
     }
-    Box::new(Cursor::new(action + " ").chain(io::stdin()).chain(Cursor::new(" =\n")))
+    WithEquals { input: Box::new(start.chain(io::stdin())), last: b'=' }
+}
+
+/// Input to whose end a `=` is added, unless there is one already: a server may close as soon as
+/// it has answered.
+struct WithEquals<R> {
+    input: R,
+    /// The last byte so far that is no white space.
+    last: u8,
+}
+
+impl<R: Read> Read for WithEquals<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut length = self.input.read(buffer)?;
+        if length == 0 && self.last != b'=' {
+            length = (&b" =\n"[..]).read(buffer)?;
+        }
+        self.last = *buffer[..length].trim_ascii().last().unwrap_or(&self.last);
+        Ok(length)
+    }
 }
 
 /// Reads a word, whose meaning is left to the server.

@@ -34,7 +34,7 @@ fn converse(session: &Session) -> Result<()> {
     let mut tokens = Tokens::new(session);
     while let Some(token) = tokens.next_token()? {
         if token == "=" {
-            continue; // It ends no question: our client always ends with one, needed or not.
+            continue; // It follows no action, so there is nothing to answer.
         }
         let action: Action = token.parse()?;
         let mut statistics = Statistics::new(action);
