@@ -293,6 +293,17 @@ mod tests {
     }
 
     #[test]
+    fn distances_that_are_rounded_themselves_cost_no_digits() {
+        // So far apart that each distance from the first one is rounded, all outwards.
+        let (first, other, count) = (-9_007_749_010_554_880.0, 9_007_199_254_741.002, 1e6);
+        let others = std::iter::repeat_n([other, -other], 500_000).flatten();
+        let set = of(std::iter::once(first).chain(others));
+        let n: f64 = count + 1.0;
+        let variance = (first * first + count * other * other) / n - (first / n).powi(2);
+        assert_digits(&set, StandardDeviation, variance.sqrt(), 14);
+    }
+
+    #[test]
     fn a_sum_keeps_what_one_rounding_loses() {
         assert_eq!(of([1.0, 1e100, 1.0, -1e100]).answer(Sum).unwrap(), 2.0);
         let million = of(std::iter::repeat_n(0.1, 1_000_000));
