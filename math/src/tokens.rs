@@ -21,8 +21,9 @@ const CAPACITY: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Tokens<R> {
     input: BufReader<R>,
-    /// Whole tokens and the space between them; those before `start` are taken.
+    /// Whole tokens and the space between them.
     text: String,
+    /// Where the next token starts.
     start: usize,
     /// A token whose end has not arrived yet.
     cut: Vec<u8>,
@@ -41,21 +42,17 @@ impl<R: Read> Tokens<R> {
     ///
     /// When reading fails, or when the token is longer than 4 KiB.
     pub fn next_token(&mut self) -> Result<Option<&str>> {
-        let unread = loop {
-            let unread = self.text.as_bytes()[self.start..].trim_ascii_start();
-            if !unread.is_empty() {
-                break unread;
-            }
+        while self.start == self.text.len() {
             if !self.read()? {
                 return Ok(None);
             }
-        };
-        let end = unread.iter().position(u8::is_ascii_whitespace);
-        let token = &unread[..end.unwrap_or(unread.len())];
-        check_length(token)?;
-        let start = self.text.len() - unread.len();
-        self.start = start + token.len();
-        Ok(Some(&self.text[start..self.start]))
+        }
+        let unread = &self.text[self.start..];
+        let end = unread.bytes().position(|byte| byte.is_ascii_whitespace());
+        let (token, rest) = unread.split_at(end.unwrap_or(unread.len()));
+        check_length(token.as_bytes())?;
+        self.start = self.text.len() - rest.trim_ascii_start().len();
+        Ok(Some(token))
     }
 
     /// Reads on until there are whole tokens; `false` at the end of the stream.
@@ -76,7 +73,7 @@ impl<R: Read> Tokens<R> {
             let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace('\u{fffd}', "?");
             let text = text.unwrap_or_else(|error| lossy(error.as_bytes()));
             self.text = text.replace('=', " = ");
-            self.start = 0;
+            self.start = self.text.len() - self.text.trim_ascii_start().len();
             if end > 0 || length == 0 {
                 return Ok(end > 0);
             }
