@@ -198,17 +198,21 @@ mod tests {
         assert!(error < 10f64.powi(-digits), "{action}: {answer}, expected {expected}");
     }
 
-    /// The exact mean and standard deviation of `integers` / `scale`, a power of two, rounded
-    /// once at the end.
-    #[expect(clippy::cast_precision_loss, reason = "the one rounding")]
-    fn exact(integers: &[i128], scale: f64) -> (f64, f64) {
+    /// Asserts that 14 digits of the mean and of the standard deviation of `integers` / `scale`, a
+    /// power of two, are right. The exact ones are rounded once, at the end.
+    #[track_caller]
+    #[expect(clippy::cast_precision_loss, reason = "they have 53 bits; then, the one rounding")]
+    fn assert_right(integers: impl IntoIterator<Item = i128>, scale: f64) {
+        let integers: Vec<_> = integers.into_iter().collect();
         let n = integers.len() as i128;
         let sum: i128 = integers.iter().sum();
         // The variance does not change when the last one is subtracted from all.
         let deviations = integers.iter().map(|integer| integer - integers[integers.len() - 1]);
         let squares: i128 = deviations.clone().map(|deviation| deviation * deviation).sum();
         let variance = n * squares - deviations.sum::<i128>().pow(2);
-        (sum as f64 / n as f64 / scale, (variance as f64).sqrt() / n as f64 / scale)
+        let set = of(integers.iter().map(|integer| *integer as f64 / scale));
+        assert_digits(&set, Mean, sum as f64 / n as f64 / scale, 14);
+        assert_digits(&set, StandardDeviation, (variance as f64).sqrt() / n as f64 / scale, 14);
     }
 
     /// Integers from 0 to `limit`, the same in every run (Knuth's MMIX generator).
@@ -254,41 +258,19 @@ mod tests {
         // The decimals of the other three are no floats; these are the nearest.
         for base in [1.0, 1e6, 1e7] {
             let pairs = std::iter::repeat_n([base + 0.1, base + 0.3], 500).flatten();
-            let numbers: Vec<f64> = std::iter::once(base + 0.2).chain(pairs).collect();
+            let numbers = std::iter::once(base + 0.2).chain(pairs);
             let scale = 2_f64.powi(52);
             #[expect(clippy::cast_possible_truncation, reason = "scaled, they are integers")]
-            let integers: Vec<i128> =
-                numbers.iter().map(|number| (number * scale) as i128).collect();
-            let (mean, deviation) = exact(&integers, scale);
-            let set = of(numbers);
-            assert_digits(&set, Mean, mean, 15);
-            assert_digits(&set, StandardDeviation, deviation, 14);
+            assert_right(numbers.map(|number| (number * scale) as i128), scale);
         }
     }
 
     #[test]
-    fn a_mean_far_above_the_deviation_costs_no_digits() {
-        let scale = 2_f64.powi(20);
-        let billion = 1_000_000_000 << 20;
-        let integers: Vec<i128> =
-            pseudo_random(1 << 20).take(100_000).map(|x| billion + x).collect();
-        let (mean, deviation) = exact(&integers, scale);
-        #[expect(clippy::cast_precision_loss, reason = "they have 50 bits")]
-        let set = of(integers.iter().map(|integer| *integer as f64 / scale));
-        assert_digits(&set, Mean, mean, 15);
-        assert_digits(&set, StandardDeviation, deviation, 14);
-    }
-
-    #[test]
-    fn a_first_number_far_from_the_others_costs_no_digits() {
-        for first in [0, 1 << 50, -(1 << 50)] {
-            let others = pseudo_random(1000).take(100_000).map(|x| 1_000_000_007 + x);
-            let integers: Vec<i128> = std::iter::once(first).chain(others).collect();
-            let (mean, deviation) = exact(&integers, 1.0);
-            #[expect(clippy::cast_precision_loss, reason = "they have 50 bits")]
-            let set = of(integers.iter().map(|integer| *integer as f64));
-            assert_digits(&set, Mean, mean, 14);
-            assert_digits(&set, StandardDeviation, deviation, 14);
+    fn a_large_mean_and_a_first_number_far_from_the_others_cost_no_digits() {
+        let billion = |x| (1_000_000_000 << 10) + x;
+        for first in [billion(0), 0, 1 << 54, -(1 << 54)] {
+            let others = pseudo_random(1 << 10).take(100_000).map(billion);
+            assert_right(std::iter::once(first).chain(others), 2_f64.powi(10));
         }
     }
 
