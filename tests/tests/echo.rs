@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::net::{Shutdown, TcpListener};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 
 use tests::{PATIENCE, Program, Server, program, run, serve};
@@ -129,6 +129,7 @@ fn feeding_the_client_without_blocking_never_blocks() {
     use std::io::ErrorKind;
     use std::os::fd::AsRawFd;
     use std::os::unix::fs::OpenOptionsExt;
+    use std::process::Stdio;
     use std::sync::mpsc;
     use std::time::Duration;
 
