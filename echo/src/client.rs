@@ -20,19 +20,19 @@ use crate::preview::{Preview, printable};
 const LONGEST_REPLY: usize = 4096;
 
 /// How long to wait for the sender to finish, once the server has closed.
-const LAST_SEND: Duration = Duration::from_millis(100);
+const LAST_SEND: Duration = Duration::from_millis(250);
 
 /// A client's connection to a server.
 ///
 /// Sending goes on in a thread of its own, so that the reader learns at once that the server is
 /// gone, and so that neither end waits for the other to read. Nothing has a timeout: if the
-/// server's machine vanishes, the client waits until its user presses Ctrl-C.
+/// server's machine vanishes, the client waits until the kernel gives up, or its user does.
 #[derive(Debug)]
 pub struct Client {
     replies: BufReader<TcpStream>,
     /// Bytes sent, counted just before they are.
     sent: Arc<AtomicU64>,
-    /// Tells how the sending ended; `None` once it has ended well.
+    /// How the sending ends; `None` before it, and after success.
     sending: Option<Receiver<Result<()>>>,
     /// What ended the connection after that, if it was a reset.
     reset: Option<io::Error>,
@@ -125,9 +125,8 @@ impl Client {
     /// When the connection ends before everything was sent.
     pub fn receive(&mut self, buffer: &mut [u8]) -> Result<usize> {
         match self.replies.read(buffer) {
-            Ok(0) => self.end(None).map(|()| 0),
-            Ok(length) => Ok(length),
-            Err(error) => self.end(Some(error)).map(|()| 0),
+            Ok(length) if length > 0 => Ok(length),
+            end => self.end(end.err()).map(|()| 0),
         }
     }
 
@@ -135,15 +134,15 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`Client::receive`], and when the line is longer than 4 KiB.
+    /// As [`Client::receive`], when the stream ends in the middle of the line, and when the line
+    /// is longer than 4 KiB.
     pub fn line(&mut self) -> Result<Option<String>> {
-        match read_line(&mut self.replies, LONGEST_REPLY) {
+        let line = read_line(&mut self.replies, LONGEST_REPLY);
+        match line.map_err(anyhow::Error::downcast::<io::Error>) {
             Ok(Some(line)) => Ok(Some(line)),
             Ok(None) => self.end(None).map(|()| None),
-            Err(error) => match error.downcast::<io::Error>() {
-                Ok(error) => self.end(Some(error)).map(|()| None),
-                Err(error) => Err(error.context("invalid reply")),
-            },
+            Err(Ok(error)) => self.end(Some(error)).map(|()| None),
+            Err(Err(error)) => Err(error.context("invalid reply")),
         }
     }
 
@@ -231,7 +230,7 @@ impl fmt::Display for Closed {
 
 impl Error for Closed {}
 
-/// The error for a line that is not the reply that was `expected`.
+/// The error for a line other than the `expected` reply.
 pub fn unexpected(line: &str, expected: &str) -> anyhow::Error {
     anyhow!("the server sent {}: expected {expected}", Preview(line))
 }

@@ -33,10 +33,10 @@
 //!
 //! # How a server ends a conversation
 //!
-//! When a server refuses a client, when a client is silent for `--timeout`, and when a
-//! conversation fails, the client is sent a last line `error: REASON`. Then the server shuts
-//! down its sending side, and discards what the client still sends, for up to a second
-//! (a lingering close).
+//! A client that is refused, and one whose conversation fails, is sent a last line `error:
+//! REASON`, unless it would run into a reply that was cut. Then the server shuts down its
+//! sending side, and discards what the client still sends, for up to a second (a lingering
+//! close).
 //!
 //! # How a server learns that a client is gone
 //!

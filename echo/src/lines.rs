@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 /// # Errors
 ///
 /// When reading fails, when the line is longer, and, with [`io::ErrorKind::UnexpectedEof`],
-/// when the stream ends in the middle of the line: it may have been cut, and half of `1 10` is `1 1`.
+/// when the stream ends in the middle of the line: it may have been cut, as `1 10` may be to `1 1`.
 pub fn read_line(reader: &mut impl BufRead, limit: usize) -> Result<Option<String>> {
     let mut line = Vec::new();
     let with_end = limit as u64 + 2;

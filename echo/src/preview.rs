@@ -1,7 +1,6 @@
 //! Text from the peer, made safe to show.
 
 use std::fmt;
-use std::mem;
 use std::str::{self, Utf8Error};
 
 /// How many characters of a text are shown.
@@ -16,7 +15,7 @@ pub struct Preview<T>(pub T);
 
 impl<T: AsRef<[u8]>> fmt::Display for Preview<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A character has at most 4 bytes; one more shows whether the text goes on.
+        // A character has at most 4 bytes; an 81st shows that the text goes on.
         let bytes = self.0.as_ref();
         let start = &bytes[..bytes.len().min(4 * (MAX_LENGTH + 1))];
         let text = String::from_utf8_lossy(start);
@@ -29,14 +28,9 @@ impl<T: AsRef<[u8]>> fmt::Display for Preview<T> {
 /// and after 80 characters the rest becomes `…`.
 pub fn printable(text: &str) -> String {
     let (shown, rest) = cut(text);
-    let mut printable = String::new();
-    for character in shown.chars() {
-        match character {
-            '"' | '\'' | '\\' => printable.push(character),
-            _ => printable.extend(character.escape_debug()),
-        }
-    }
-    printable + rest
+    let escaped = shown.escape_debug().to_string();
+    // Without quotes around it, a quote or a backslash needs no escape.
+    escaped.replace("\\\"", "\"").replace("\\'", "'").replace("\\\\", "\\") + rest
 }
 
 /// What is shown of `text`, and what stands for the rest.
@@ -55,15 +49,14 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// The text that `bytes` make, after those before; no bytes are the end.
+    /// The text that `bytes` complete; no bytes mean the end.
     pub fn decode(&mut self, bytes: &[u8]) -> String {
         self.bytes.extend_from_slice(bytes);
         let last = self.bytes.utf8_chunks().last().map_or(&[][..], |chunk| chunk.invalid());
         let may_go_on = |error: Utf8Error| error.error_len().is_none() && !bytes.is_empty();
         let is_cut = str::from_utf8(last).is_err_and(may_go_on);
         let end = self.bytes.len() - if is_cut { last.len() } else { 0 };
-        let cut = self.bytes.split_off(end);
-        String::from_utf8_lossy(&mem::replace(&mut self.bytes, cut)).into_owned()
+        String::from_utf8_lossy(&self.bytes.drain(..end).collect::<Vec<_>>()).into_owned()
     }
 }
 
@@ -109,7 +102,9 @@ mod tests {
         assert_eq!(preview("\u{9b}2J \u{202e}"), r#""\u{9b}2J \u{202e}""#);
 
         assert_eq!(printable("\x1b[2J\u{9b}\u{202e}\r\n"), r"\u{1b}[2J\u{9b}\u{202e}\r\n");
-        assert_eq!(printable(r#"l'été, "\u{1b}""#), r#"l'été, "\u{1b}""#);
+        for text in [r#"l'été, "\u{1b}""#, r#"\"\\"\\\"#, "l'e\u{301}te\u{301}"] {
+            assert_eq!(printable(text), text);
+        }
     }
 
     #[test]

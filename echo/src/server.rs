@@ -92,8 +92,8 @@ impl Server {
         }
     }
 
-    /// Waits for the next client. A failed accept does not stop the server: it waits, longer
-    /// each time, until what is missing, such as a file descriptor, is free again.
+    /// Waits for the next client. A failed accept does not stop the server: it tries again, after
+    /// up to a second, until a file descriptor, say, is free again.
     fn accept(&self) -> (TcpStream, SocketAddr) {
         let mut backoff = BACKOFF;
         loop {
@@ -109,22 +109,24 @@ impl Server {
     }
 }
 
-/// One of a limited number of places. Dropping it, in a panic too, frees the place.
+/// One of a limited number of places. Dropping it, even in a panic, frees the place.
 type Permit = Arc<()>;
 
-/// A permit of `pool`, if fewer than `limit` are in use. Each is a clone of the pool itself, so
-/// the pool's count is one more than they are. Only the accept loop acquires, so the count
-/// cannot grow between the check and the clone.
+/// A permit of `pool`, if fewer than `limit` are in use. Each is a clone of the pool, whose count
+/// is thus one more than are in use. Only the accept loop acquires, so the count cannot grow
+/// between the check and the clone.
 fn acquire(pool: &Permit, limit: u16) -> Option<Permit> {
     (Arc::strong_count(pool) <= limit.into()).then(|| Arc::clone(pool))
 }
 
 fn cannot_listen(addr: &str, error: &io::Error) -> anyhow::Error {
     let hint = match error.kind() {
-        io::ErrorKind::AddrInUse => "stop the program that listens there, or choose another port",
-        _ => "choose an address of this machine and a port above 1023",
+        io::ErrorKind::AddrInUse => {
+            "stop the program that listens there, or choose another port, such as --addr 127.0.0.1:0"
+        }
+        _ => "choose an address of this machine and a port above 1023, such as 127.0.0.1:7001",
     };
-    anyhow!("cannot listen on {addr}: {error}\n{hint}, such as --addr 127.0.0.1:0")
+    anyhow!("cannot listen on {addr}: {error}\n{hint}")
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //!
 //! # The conversation
 //!
-//! Tokens are separated by white space, over as many lines and packets as they like: an
+//! Tokens are separated by white space, over any number of lines and packets: an
 //! [`Action`], numbers, `=`, which needs no space around it. The answer is one line. Then
 //! the next action may follow. A `=` that follows no action is skipped.
 //!

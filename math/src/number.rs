@@ -7,7 +7,7 @@ use echo::preview::Preview;
 ///
 /// # Errors
 ///
-/// When `token` is not a decimal number, or one beyond ±1.8 × 10³⁰⁸.
+/// When `token` is not a decimal number, or is beyond ±1.8 × 10³⁰⁸.
 pub fn parse_number(token: &str) -> Result<f64> {
     let preview = Preview(token);
     match token.parse::<f64>() {

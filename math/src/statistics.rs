@@ -5,8 +5,8 @@ use anyhow::{Result, ensure};
 
 use crate::Action;
 
-/// The least sum of squares that is trusted: squares below 10^-308 lose their digits, and 10^9
-/// of them are too few to matter in it.
+/// The least sum of squares that is trusted: squares below 10^-308 lose digits, but even 10^9 of
+/// them cannot matter in it.
 const MIN_SUM_OF_SQUARES: f64 = 1e-290;
 
 /// What an action needs to know of the numbers so far.
@@ -157,7 +157,8 @@ impl DoubleDouble {
         self.add(product);
     }
 
-    /// Adds `number`²: the square of its upper 26 bits, which is exact, and the rest.
+    /// Adds `number`²: the square of its upper 26 bits, which is exact, and the rest. (Where the
+    /// processor may lack it, `mul_add` is too slow for every number.)
     fn add_square(&mut self, number: f64) {
         let upper = f64::from_bits(number.to_bits() & !0x7ff_ffff);
         let rest = number - upper;
@@ -239,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn no_numbers_have_a_sum_and_nothing_else() {
+    fn of_no_numbers_only_the_sum_is_defined() {
         let none = of([]);
         assert_eq!(none.answer(Sum).unwrap(), 0.0);
         for action in [Mean, StandardDeviation, Min, Max] {
@@ -292,8 +293,7 @@ mod tests {
         assert_digits(&million, Sum, 100_000.000_000_000_005_55, 15);
     }
 
-    /// The correction of a sum that is only accumulated, and not renormalised, has itself
-    /// lost 12 digits after 3 × 10^7 numbers.
+    /// The correction of a sum that is only accumulated, and not renormalised, loses digits.
     #[test]
     fn ten_million_numbers_after_an_outlier_cost_no_digits() {
         let count = 10_000_000;

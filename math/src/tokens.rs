@@ -1,7 +1,6 @@
 //! Cutting a stream of bytes into tokens.
 
 use std::io::{BufRead, BufReader, Read};
-use std::mem;
 
 use anyhow::{Result, ensure};
 use echo::preview::Preview;
@@ -9,7 +8,7 @@ use echo::preview::Preview;
 /// The longest token, in bytes.
 const LONGEST: usize = 4096;
 
-/// Bytes that are read at once, at most.
+/// The most bytes that are read at once.
 const CAPACITY: usize = 64 * 1024;
 
 /// The tokens of a stream: words separated by white space, and each `=`, which needs no space
@@ -67,8 +66,7 @@ impl<R: Read> Tokens<R> {
             let end = self.cut.iter().rposition(|byte| byte.is_ascii_whitespace() || *byte == b'=');
             // What follows may go on, unless the stream has ended.
             let end = if length == 0 { self.cut.len() } else { end.map_or(0, |last| last + 1) };
-            let cut = self.cut.split_off(end);
-            let text = String::from_utf8(mem::replace(&mut self.cut, cut));
+            let text = String::from_utf8(self.cut.drain(..end).collect());
             // `?` has one byte, so that no token is longer than what was sent.
             let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace('\u{fffd}', "?");
             let text = text.unwrap_or_else(|error| lossy(error.as_bytes()));
@@ -167,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_not_utf_8_count_as_they_came() {
+    fn bytes_that_are_not_utf_8_never_grow_a_token() {
         assert_eq!(tokens(&[0xff; LONGEST][..]), ["?".repeat(LONGEST)]);
         let input = b"sum 1\xff \xc3 2\xc3";
         for length in 1..=input.len() {

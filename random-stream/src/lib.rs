@@ -10,7 +10,7 @@
 //!
 //! A line with one decimal integer comes at once, then one every `--interval` seconds.
 //! Number *n*, counted from 0, is due at start + *n* × interval, however long the ones before it
-//! took, unless the server itself was held up for a whole interval: then it goes on from now.
+//! took, unless one is late by a whole interval: then the schedule starts anew.
 //! What the client sends is read and thrown away ([RFC 864]). When the client closes, or shuts
 //! down its sending side, its numbers stop within 100 ms.
 //!
@@ -43,8 +43,8 @@ pub const ADDR: &str = "127.0.0.1:7002";
 /// the sleep a close goes unnoticed: for 60 ms at most.
 const NAP: Duration = Duration::from_millis(30);
 
-/// How many reads, of 4 KiB each, follow the nap at most. They empty the kernel's buffer,
-/// unless the client sends without end.
+/// The most reads, of 4 KiB each, after the nap: they empty the kernel's buffer, unless the
+/// client sends without end.
 const MAX_READS: u32 = 4096;
 
 /// When the next number is due.
@@ -121,13 +121,13 @@ mod tests {
     #[test]
     fn a_late_number_does_not_delay_the_next() {
         let mut schedule = Schedule::start(INTERVAL);
-        schedule.due -= Duration::from_secs(9); // It is 9 s late.
+        schedule.due -= Duration::from_secs(5); // It is 5 s late.
         let due = schedule.due;
         assert_eq!(schedule.advance(), due + INTERVAL);
     }
 
     #[test]
-    fn what_was_missed_by_an_interval_is_not_made_up_for() {
+    fn after_a_missed_interval_no_burst_makes_up_for_it() {
         let mut schedule = Schedule::start(INTERVAL);
         let now = Instant::now();
         schedule.due -= Duration::from_secs(35);

@@ -15,8 +15,8 @@ use echo::cli;
 /// The most columns of the picture.
 const WIDTH: usize = 80;
 
-/// The most bytes of a line that are read at once: no line of a log is longer.
-const LONGEST_LINE: u64 = 1024;
+/// The most bytes of a line that are read at once: no line of a log is longer, in UTF-16 either.
+const LONGEST_LINE: u64 = 4096;
 
 /// The most waits and holds of a log.
 const MAX_SPANS: usize = 100_000;
@@ -63,11 +63,11 @@ fn main() -> ExitCode {
 ///
 /// # Errors
 ///
-/// When the log cannot be read or is too long, or nobody waited for a lock in it.
+/// When the log cannot be read or is too long, or has no wait and no hold.
 pub fn draw(log: impl BufRead) -> Result<String> {
     let Story { mut spans, last, dropped } = read(log).context("cannot read the log")?;
     let label = spans.iter().map(|span| format!("client {}   ", span.client).len()).max();
-    let label = label.context("no lock in this log: expected that of a shop server")?;
+    let label = label.context("no lock in this log: expected a shop server's log")?;
     let columns = WIDTH - label;
     let first = spans.iter().map(|span| span.start).fold(f64::INFINITY, f64::min);
     #[expect(clippy::cast_precision_loss, reason = "there are few columns")]
@@ -76,7 +76,7 @@ pub fn draw(log: impl BufRead) -> Result<String> {
     let column = |time: f64| (((time - first) / seconds) as usize).min(columns);
 
     let mut rows = BTreeMap::new();
-    // What comes later is drawn over what came before: a hold over a wait that has ended.
+    // What sorts later is drawn on top: a hold over a wait that has ended.
     spans.sort_by_key(|span| {
         (span.end.is_infinite(), span.glyph != WAITS, span.glyph == HOLDS_AND_WAITS)
     });

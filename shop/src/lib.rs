@@ -14,9 +14,9 @@
 //!    sleeps for the delay, changes the quantity, and answers `confirmed: …`; or
 //!    `error: REASON`, with neither sleep nor change. A line that is no order is refused
 //!    before any lock is taken.
-//! 3. More orders may follow, until the client closes. A line of more than 1 KiB is an
-//!    error that closes. An order whose client vanishes meanwhile is carried out whole; those
-//!    behind it are not, once an answer cannot be sent.
+//! 3. More orders may follow, until the client closes. A line of more than 1 KiB
+//!    ends the conversation. An order under way is completed even if its client vanishes;
+//!    those behind it are not, once an answer cannot be sent.
 //!
 //! ```text
 //! $ nc 127.0.0.1 7004
@@ -65,7 +65,7 @@ pub const LONGEST_ORDER: usize = 1024;
 pub struct Product {
     /// The number to order it by.
     pub id: u32,
-    /// What it is called: no tab and no line end.
+    /// What it is called: no line end.
     pub name: String,
     /// How many are left: signed, because without the lock it can go below zero.
     pub quantity: i64,

@@ -53,7 +53,7 @@ pub type WriteGuard<'a> = Guard<'a, RwLockWriteGuard<'static, Vec<Product>>>;
 /// }
 /// ```
 ///
-/// The compiler warns of a guard that is dropped at once by mistake:
+/// These lints catch a guard that is dropped at once by mistake:
 ///
 /// ```compile_fail
 /// #![deny(unused_must_use, let_underscore_drop)]

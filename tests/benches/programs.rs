@@ -1,9 +1,8 @@
 //! How near the programs come to what is possible, as one table: `cargo bench`.
 //!
-//! Each figure is compared with a limit that is measured in the same run: the barest echo server
-//! (`echo/examples/barest.rs`), the parsing of the same bytes from memory, the ideal schedule,
-//! the delays that cannot be shared. Rounds alternate between the limit and ours, and medians
-//! are quoted. `cargo bench -- math` runs the rows whose names contain `math`; the exit status
+//! Each figure is compared with a limit: the barest echo server (`echo/examples/barest.rs`) and
+//! the parsing of the same bytes from memory, both measured in the same run, in alternate rounds
+//! of which the medians are quoted; the ideal schedule; the delays that cannot be shared. `cargo bench -- math` runs the rows whose names contain `math`; the exit status
 //! is 1 when a row does not hold.
 
 #![expect(clippy::cast_precision_loss, reason = "the figures have three digits")]
@@ -117,7 +116,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Medians of what `ours` and `limit` take in alternate rounds, and of nothing else.
+/// Medians of what `ours` and `limit` take in alternate rounds.
 fn alternate(
     mut ours: impl FnMut() -> Result<f64>,
     mut limit: impl FnMut() -> Result<f64>,

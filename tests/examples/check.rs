@@ -20,7 +20,7 @@ struct Args {
     #[arg(value_name = "HOST:PORT")]
     addr: String,
 
-    /// Fail also when a check of what goes further does not hold
+    /// Fail also when a check that goes further does not hold
     #[arg(long)]
     strict: bool,
 }

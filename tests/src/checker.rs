@@ -1,5 +1,5 @@
-//! Holds a server of one of the exercises against what is asked of it: how it asks, waits, reads
-//! and tells. What it asks is in `checks.rs`.
+//! Checks a server against its exercise: how the checker asks, waits, reads and reports. What it
+//! asks is in `checks.rs`.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -24,10 +24,10 @@ const MAX_DELAY: Duration = Duration::from_secs(10);
 /// A wait after which what is sent goes into a packet of its own.
 pub(crate) const PACKET: Duration = Duration::from_millis(50);
 
-/// When a run has taken so long, no other check begins; the shop's own delays come on top.
+/// After this long, no other check begins; the shop's own delays come on top.
 const RUN: Duration = Duration::from_secs(35);
 
-/// How many delays a run takes of a shop, at most.
+/// How many of a shop's delays a run may take before that.
 const DELAYS: u32 = 40;
 
 /// A wait that is longer than this says what is waited for.
@@ -46,7 +46,7 @@ const MAX_ANSWER: usize = 256 * 1024;
 /// The exercises that can be checked.
 pub const EXERCISES: [&str; 4] = ["echo", "random-stream", "math", "shop"];
 
-/// What an exercise asks, and what goes further: each check is a sentence, and what tries it.
+/// What an exercise asks, and what goes further: each check is a sentence and its test.
 pub(crate) struct Checks {
     pub asked: &'static [Check],
     pub further: &'static [Check],
@@ -56,8 +56,8 @@ pub(crate) type Check = (&'static str, fn(&mut Target) -> Outcome);
 
 pub(crate) type Outcome<T = ()> = Result<T, Failure>;
 
-/// The checks that do not hold, those that were not tried among them.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// The checks that do not hold, including those not tried.
+#[derive(Debug, Default)]
 pub struct Report {
     /// Of what the exercise asks.
     pub asked: Vec<&'static str>,
@@ -66,7 +66,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether all holds that the exercise asks and, if the check `is_strict`, what goes further.
+    /// Whether all that the exercise asks holds and, if `is_strict`, all that goes further.
     pub fn holds(&self, is_strict: bool) -> bool {
         self.asked.is_empty() && (self.further.is_empty() || !is_strict)
     }
@@ -75,7 +75,7 @@ impl Report {
 /// Checks the server at `addr`, and writes a line for each check, with what went wrong.
 ///
 /// The first check finds out what all others need; if it does not hold, they are not tried. A
-/// run takes at most a minute and, of a shop, at most 40 of its delays.
+/// run takes at most a minute beyond the shop's own delays.
 ///
 /// # Errors
 ///
@@ -276,8 +276,7 @@ impl Client {
         let _ = self.stream.shutdown(Shutdown::Write); // If the server has closed, a read tells.
     }
 
-    /// Waits until `find` finds how many of the bytes so far are what is waited for, and takes
-    /// them.
+    /// Waits until `find` tells how many of the bytes received make the answer, and takes them.
     fn wait(
         &mut self,
         what: &str,
@@ -336,8 +335,8 @@ impl Client {
         Ok(())
     }
 
-    /// Waits for these bytes, and whether more follow in their packet; a line end more or less
-    /// matters only if it `is_exact`.
+    /// Waits for these bytes, then a moment for more; an extra or missing line end matters only if
+    /// it `is_exact`.
     pub fn expect_echo(&mut self, bytes: &[u8], is_exact: bool) -> Outcome {
         self.reads_lines = false;
         let text = if is_exact { bytes } else { bytes.trim_ascii_end() };
@@ -374,7 +373,7 @@ impl Client {
         Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
     }
 
-    /// Waits for a line with a number, with either decimal sign; if there are `answers`, it must be
+    /// Waits for a line with a number, with either decimal mark; if there are `answers`, it must be
     /// one of them, to two decimals.
     pub fn number(&mut self, expected: &str, answers: &[f64]) -> Outcome<f64> {
         let line = self.line(expected)?;
@@ -454,7 +453,7 @@ impl Client {
     }
 }
 
-/// Reads a finite number with either decimal sign.
+/// Reads a finite number with either decimal mark.
 pub(crate) fn parse(text: &str) -> Option<f64> {
     text.replace(',', ".").parse().ok().filter(|number: &f64| number.is_finite())
 }

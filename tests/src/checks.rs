@@ -1,6 +1,5 @@
-//! What the checker asks of a server: for each exercise first what its statement says, and
-//! nothing that it leaves open, then what goes further. Each check is a sentence, and what tries
-//! it.
+//! What the checker asks: for each exercise first what its statement says, and no more, then what
+//! goes further. Each check is a sentence, and the function that tests it.
 
 #![expect(clippy::float_cmp, reason = "random numbers are the same, or they are not")]
 
@@ -213,7 +212,7 @@ pub(crate) const MATH: Checks = Checks {
         ("`max` is the largest", |target| ask(target, "max -5 -3 -7 =", &[-3.0])),
         ("an answer may have decimals", |target| ask(target, "moyenne 1 2 =", &[1.5])),
         ("numbers may have decimals", |target| {
-            // The statement leaves open which sign they have.
+            // The statement leaves open which mark they have.
             ask(target, "somme 1.5 2.25 =", &[3.75])
                 .or_else(|failure| ask(target, "somme 1,5 2,25 =", &[3.75]).map_err(|_| failure))
         }),

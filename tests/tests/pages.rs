@@ -180,7 +180,7 @@ fn the_code_that_is_shown_is_the_code() {
 }
 
 #[test]
-fn each_demand_names_what_stands_in_its_file_once() {
+fn each_demand_names_code_found_once_in_its_file() {
     let mut count = 0;
     for exercise in ["echo", "random-stream", "math", "shop"] {
         let page = page(exercise);
@@ -224,7 +224,7 @@ fn every_link_leads_to_a_file_and_a_heading() {
 
 /// In bash, zsh and PowerShell alike, where nothing else is said.
 #[test]
-fn commands_can_be_pasted_and_the_front_door_is_not_folded() {
+fn commands_can_be_pasted_and_the_front_page_is_unfolded() {
     for folder in FOLDERS {
         for block in blocks(&page(folder), "sh") {
             for word in ["#", "pgrep", "/dev/null", "target/log"] {

@@ -45,7 +45,7 @@ fn three_clients_are_numbered_and_each_gets_numbers_of_its_own() {
 }
 
 #[test]
-fn a_killed_client_stops_its_numbers_and_nobody_elses() {
+fn a_killed_client_stops_only_its_own_numbers() {
     let server = Server::start(SERVER, &["--interval", "0.02"]);
     let mut peers = [server.connect(), server.connect()];
     server.log().wait("client 2: connected");
@@ -89,7 +89,7 @@ fn a_close_is_noticed_long_before_the_next_number() {
             let ends = server.log().with(": disconnected").len();
             ends + server.log().with(": lost: ").len() == 4
         });
-        // 40 ms of it are a nap of the server's; the rest is for a busy machine.
+        // 60 ms of it may be a nap of the server's; the rest is for a busy machine.
         assert!(began.elapsed() < Duration::from_secs(2), "{interval}: {:?}", began.elapsed());
     }
 }
@@ -113,7 +113,6 @@ fn quiet_keeps_openings_and_closings_and_leaves_out_numbers() {
         number(&mut peer);
     }
     drop(peer);
-    server.log().wait("client 1: ");
     tests::wait_until("its last line", || server.log().so_far().len() == 3);
     assert_eq!(server.log().with("client 1: connected from").len(), 1);
     assert_eq!(server.log().with("sent"), [""; 0]);
@@ -164,7 +163,7 @@ fn wrong_arguments_are_refused_in_one_clear_line() {
 }
 
 #[test]
-fn the_longest_interval_is_an_interval() {
+fn the_longest_interval_works() {
     let server = Server::start(SERVER, &["--interval", "1e6", "--timeout", "1e6"]);
     let mut peer = server.connect();
     number(&mut peer);

@@ -111,7 +111,7 @@ fn an_order_that_is_cut_off_is_not_carried_out() {
 }
 
 #[test]
-fn nobody_has_the_lock_while_one_writes() {
+fn a_writer_holds_the_lock_alone() {
     let server = Server::start(SERVER, &["--delay", "0.02"]);
     thread::scope(|scope| {
         for _ in 0..10 {

@@ -71,7 +71,7 @@ fn write_batches(
 ) {
     let mut output = BufWriter::with_capacity(64 * 1024, output);
     while let Ok(first) = lines.recv() {
-        // An error could be logged nowhere: a closed or full output loses its lines.
+        // An error has nowhere to go: a closed or full output loses its lines.
         for line in iter::once(first).chain(lines.try_iter().take(CAPACITY)) {
             let _ = output.write_all(line.as_bytes());
         }

@@ -18,10 +18,10 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// The server's side of one connection: the client's number, its stream, its lines in the log.
 ///
-/// Read and write through `&Session`. A read that receives nothing for `--timeout`, and a write
-/// of which the client takes nothing for that long, fail with [`ErrorKind::TimedOut`]. A write
-/// that times out halfway returns how much it sent, and the next one waits again: from the last
-/// byte that moved it may be two timeouts.
+/// Read and write through `&Session`. A read that receives nothing for `--timeout`, or a write
+/// of which the client takes nothing for that long, fails with [`ErrorKind::TimedOut`]. A write
+/// that times out halfway returns how much it sent, and the next one waits again: up to two
+/// timeouts after the last byte moved.
 #[derive(Debug)]
 pub struct Session {
     number: u64,
@@ -105,7 +105,7 @@ impl Session {
     fn send_error(&self, reason: &str) {
         // The connection itself may be what failed: then there is nobody to tell.
         let _ = self.stream.set_write_timeout(Some(LINGER));
-        let _ = (&self.stream).write_all(format!("error: {reason}\n").as_bytes());
+        let _ = self.send_line(format_args!("error: {reason}"));
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
@@ -115,17 +115,18 @@ impl Session {
     /// Closing with unread input resets the connection, and the reset may overtake the error
     /// line.
     fn drain(&self) {
+        let mut session = self;
         let end = Instant::now() + LINGER;
         let left = || Some(end.saturating_duration_since(Instant::now()));
         let mut discarded = [0; 4096];
         // With no time left, the timeout would be zero, which cannot be set.
         while self.stream.set_read_timeout(left()).is_ok()
-            && (&self.stream).read(&mut discarded).is_ok_and(|length| length > 0)
+            && session.read(&mut discarded).is_ok_and(|length| length > 0)
         {}
     }
 
-    /// Reads or writes, again after an interruption, and says in the error of a timeout `what`
-    /// did not happen.
+    /// Reads or writes, again after an interruption; a timeout's error says `what`, and for how
+    /// long.
     fn attempt<T>(
         &self,
         what: &str,
@@ -166,7 +167,7 @@ impl Write for &Session {
             result => result,
         });
         if written.is_err() {
-            // Nothing may follow a reply that was cut: an error line would look like its end.
+            // Nothing may follow a reply that was cut: an error line would run into it.
             let _ = stream.shutdown(Shutdown::Write);
         }
         written
@@ -227,8 +228,8 @@ mod tests {
 
     #[test]
     fn a_read_that_receives_nothing_for_the_timeout_says_so() {
-        for (milliseconds, seconds) in [(50, "0.05"), (0, "0.000000001")] {
-            let timeout = Duration::from_millis(milliseconds).max(Duration::from_nanos(1));
+        for (nanoseconds, seconds) in [(50_000_000, "0.05"), (1, "0.000000001")] {
+            let timeout = Duration::from_nanos(nanoseconds);
             let (session, _client) = session(timeout);
             let began = Instant::now();
             let error = (&*session).read(&mut [0]).unwrap_err();
@@ -238,7 +239,7 @@ mod tests {
         }
     }
 
-    /// The write that was cut has waited once, and the one after it waits once more, not twice.
+    /// The partial write has waited one timeout; the next waits one more, not two.
     #[test]
     fn a_client_that_takes_nothing_is_dropped_after_one_more_timeout() {
         let (session, mut client) = session(Duration::from_secs(1));

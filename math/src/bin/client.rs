@@ -2,6 +2,8 @@
 
 use std::io::{self, Cursor, IsTerminal, Read};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Result, ensure};
 use clap::Parser;
@@ -34,51 +36,55 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     let args = Args::parse();
     let mut server = Client::connect("math", &args.addr)?;
-    let asks = args.action.is_some();
-    server.send(question(args.action, &args.numbers))?;
-    if asks {
-        print_answer(&server.expect_reply()?)?;
-    }
+    let asked = Arc::new(AtomicU64::new(0));
+    server.send(Questions { input: input(args), asked: Arc::clone(&asked), last: b'=' })?;
+    let mut answered = 0;
     while let Some(answer) = server.reply()? {
-        print_answer(&answer)?;
+        ensure!(parse_number(&answer).is_ok(), unexpected(&answer, "a number"));
+        cli::print(answer + "\n")?;
+        answered += 1;
+    }
+    if answered < asked.load(Ordering::SeqCst) {
+        server.expect_reply()?; // There is none: that is the error.
     }
     Ok(())
 }
 
-fn print_answer(answer: &str) -> Result<()> {
-    ensure!(parse_number(answer).is_ok(), unexpected(answer, "a number"));
-    cli::print(format!("{answer}\n"))
-}
-
-/// What is sent: the action and the numbers, from the command line or from standard input.
-fn question(action: Option<String>, numbers: &[String]) -> WithEquals<Box<dyn Read + Send>> {
+/// The action and the numbers, from the command line or from standard input.
+fn input(args: Args) -> Box<dyn Read + Send> {
     let what =
-        if action.is_some() { "numbers" } else { "an action and numbers, such as sum 1 2 3" };
-    let start = Cursor::new(format!("{} {}", action.unwrap_or_default(), numbers.join(" ")));
-    if !numbers.is_empty() {
-        return WithEquals { input: Box::new(start), last: b'=' };
+        if args.action.is_some() { "numbers" } else { "an action and numbers, such as sum 1 2 3" };
+    let words = format!("{} {}", args.action.unwrap_or_default(), args.numbers.join(" "));
+    if !args.numbers.is_empty() {
+        return Box::new(Cursor::new(words));
     }
     if io::stdin().is_terminal() {
         cli::notice(format_args!("type {what}, then {END_OF_INPUT} to end\n"));
     }
-    WithEquals { input: Box::new(start.chain(io::stdin())), last: b'=' }
+    Box::new(Cursor::new(words).chain(io::stdin()))
 }
 
-/// Input to whose end a `=` is added, unless there is one already: a server may close as soon as
-/// it has answered.
-struct WithEquals<R> {
-    input: R,
-    /// The last byte so far that is no white space.
+/// Counts the questions of `input`, and adds a final `=` if it has none: a second one could meet
+/// a server that has answered and closed.
+struct Questions {
+    input: Box<dyn Read + Send>,
+    asked: Arc<AtomicU64>,
+    /// The last byte so far, white space aside; a `=` that follows a `=` asks nothing.
     last: u8,
 }
 
-impl<R: Read> Read for WithEquals<R> {
+impl Read for Questions {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut length = self.input.read(buffer)?;
         if length == 0 && self.last != b'=' {
             length = (&b" =\n"[..]).read(buffer)?;
         }
-        self.last = *buffer[..length].trim_ascii().last().unwrap_or(&self.last);
+        for byte in buffer[..length].iter().filter(|byte| !byte.is_ascii_whitespace()) {
+            if *byte == b'=' && self.last != b'=' {
+                self.asked.fetch_add(1, Ordering::SeqCst);
+            }
+            self.last = *byte;
+        }
         Ok(length)
     }
 }
@@ -90,8 +96,8 @@ fn word(text: &str) -> Result<String> {
     Ok(text.to_owned())
 }
 
-/// Reads a number, or what the server will refuse to take for one. To clap, all that follows
-/// the first number is one, for `-1e-7` would look like an option.
+/// Reads a number, or what the server will refuse. For clap, whatever follows the first number is
+/// one, since `-1e-7` would look like an option.
 fn number(text: &str) -> Result<String> {
     ensure!(!text.starts_with("--"), "options go before the numbers");
     word(text)

@@ -12,7 +12,7 @@ use echo::lines::read_line;
 use echo::preview::printable;
 use shop::{LONGEST_ORDER, Product};
 
-/// How many products are shown.
+/// The most products in a list.
 const MAX_PRODUCTS: usize = 1000;
 
 /// Shows the stock of the shop, then orders from it.

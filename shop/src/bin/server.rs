@@ -81,8 +81,8 @@ fn sell_with_lock(session: &Session, order: Order, delay: Duration) -> Result<St
     order.apply(&mut stock)
 }
 
-/// Releases the lock before the sleep, where each guard is dropped at the end of its line:
-/// what was checked may no longer hold.
+/// Drops each guard at the end of its line, so the lock is free during the sleep: what was
+/// checked may no longer hold.
 fn sell_without_lock(session: &Session, order: Order, delay: Duration) -> Result<String> {
     order.check(&write_lock(session))?;
     thread::sleep(delay);
