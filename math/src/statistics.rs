@@ -177,24 +177,20 @@ mod tests {
     use super::*;
     use Action::{Max, Mean, Min, StandardDeviation, Sum};
 
-    /// Numbers of which everything can be asked.
-    struct Set(Vec<f64>);
-
-    fn of(numbers: impl IntoIterator<Item = f64>) -> Set {
-        Set(numbers.into_iter().collect())
-    }
-
-    impl Set {
-        fn answer(&self, action: Action) -> Result<f64> {
-            let mut statistics = Statistics::new(action);
-            self.0.iter().for_each(|number| statistics.push(*number));
-            statistics.answer()
-        }
+    fn answer(action: Action, numbers: impl IntoIterator<Item = f64>) -> Result<f64> {
+        let mut statistics = Statistics::new(action);
+        numbers.into_iter().for_each(|number| statistics.push(number));
+        statistics.answer()
     }
 
     #[track_caller]
-    fn assert_digits(set: &Set, action: Action, expected: f64, digits: i32) {
-        let answer = set.answer(action).unwrap();
+    fn assert_digits(
+        action: Action,
+        numbers: impl IntoIterator<Item = f64>,
+        expected: f64,
+        digits: i32,
+    ) {
+        let answer = answer(action, numbers).unwrap();
         let error = ((answer - expected) / expected).abs();
         assert!(error < 10f64.powi(-digits), "{action}: {answer}, expected {expected}");
     }
@@ -211,9 +207,10 @@ mod tests {
         let deviations = integers.iter().map(|integer| integer - integers[integers.len() - 1]);
         let squares: i128 = deviations.clone().map(|deviation| deviation * deviation).sum();
         let variance = n * squares - deviations.sum::<i128>().pow(2);
-        let set = of(integers.iter().map(|integer| *integer as f64 / scale));
-        assert_digits(&set, Mean, sum as f64 / n as f64 / scale, 14);
-        assert_digits(&set, StandardDeviation, (variance as f64).sqrt() / n as f64 / scale, 14);
+        let (mean, deviation) = (sum as f64 / n as f64, (variance as f64).sqrt() / n as f64);
+        let numbers = integers.iter().map(|integer| *integer as f64 / scale);
+        assert_digits(Mean, numbers.clone(), mean / scale, 14);
+        assert_digits(StandardDeviation, numbers, deviation / scale, 14);
     }
 
     /// Integers from 0 to `limit`, the same in every run (Knuth's MMIX generator).
@@ -229,22 +226,23 @@ mod tests {
 
     #[test]
     fn small_sets_are_exact() {
-        let set = of([2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]);
-        let answers =
-            [Sum, Mean, StandardDeviation, Min, Max].map(|action| set.answer(action).unwrap());
-        assert_eq!(answers, [40.0, 5.0, 2.0, 2.0, 9.0]);
-        let one = of([-3.5]);
-        let answers =
-            [Sum, Mean, StandardDeviation, Min, Max].map(|action| one.answer(action).unwrap());
-        assert_eq!(answers, [-3.5, -3.5, 0.0, -3.5, -3.5]);
+        for (numbers, answers) in [
+            (&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0][..], [40.0, 5.0, 2.0, 2.0, 9.0]),
+            (&[-3.5], [-3.5, -3.5, 0.0, -3.5, -3.5]),
+        ] {
+            for (action, expected) in
+                [Sum, Mean, StandardDeviation, Min, Max].into_iter().zip(answers)
+            {
+                assert_eq!(answer(action, numbers.iter().copied()).unwrap(), expected, "{action}");
+            }
+        }
     }
 
     #[test]
     fn of_no_numbers_only_the_sum_is_defined() {
-        let none = of([]);
-        assert_eq!(none.answer(Sum).unwrap(), 0.0);
+        assert_eq!(answer(Sum, []).unwrap(), 0.0);
         for action in [Mean, StandardDeviation, Min, Max] {
-            assert!(none.answer(action).is_err(), "{action}");
+            assert!(answer(action, []).is_err(), "{action}");
         }
     }
 
@@ -252,9 +250,9 @@ mod tests {
     /// certified standard deviations divide by n - 1: here they are divided by n.
     #[test]
     fn the_sets_of_nist_are_right_to_fourteen_digits() {
-        let set = of([10_000_001.0, 10_000_003.0, 10_000_002.0]);
-        assert_eq!(set.answer(Mean).unwrap(), 10_000_002.0);
-        assert_digits(&set, StandardDeviation, (2.0_f64 / 3.0).sqrt(), 15);
+        let numbers = [10_000_001.0, 10_000_003.0, 10_000_002.0];
+        assert_eq!(answer(Mean, numbers).unwrap(), 10_000_002.0);
+        assert_digits(StandardDeviation, numbers, (2.0_f64 / 3.0).sqrt(), 15);
 
         // The decimals of the other three are no floats; these are the nearest.
         for base in [1.0, 1e6, 1e7] {
@@ -280,44 +278,39 @@ mod tests {
         // So far apart that each distance from the first one is rounded, all outwards.
         let (first, other, count) = (-9_007_749_010_554_880.0, 9_007_199_254_741.002, 1e6);
         let others = std::iter::repeat_n([other, -other], 500_000).flatten();
-        let set = of(std::iter::once(first).chain(others));
+        let numbers = std::iter::once(first).chain(others);
         let n: f64 = count + 1.0;
         let variance = (first * first + count * other * other) / n - (first / n).powi(2);
-        assert_digits(&set, StandardDeviation, variance.sqrt(), 14);
+        assert_digits(StandardDeviation, numbers, variance.sqrt(), 14);
     }
 
     #[test]
     fn a_sum_keeps_what_one_rounding_loses() {
-        assert_eq!(of([1.0, 1e100, 1.0, -1e100]).answer(Sum).unwrap(), 2.0);
-        let million = of(std::iter::repeat_n(0.1, 1_000_000));
-        assert_digits(&million, Sum, 100_000.000_000_000_005_55, 15);
+        assert_eq!(answer(Sum, [1.0, 1e100, 1.0, -1e100]).unwrap(), 2.0);
+        assert_digits(Sum, std::iter::repeat_n(0.1, 1_000_000), 100_000.000_000_000_005_55, 15);
     }
 
     /// The correction of a sum that is only accumulated, and not renormalised, loses digits.
     #[test]
     fn ten_million_numbers_after_an_outlier_cost_no_digits() {
-        let count = 10_000_000;
-        let set = std::iter::once(1e3).chain(std::iter::repeat_n(0.7, count));
-        let mut statistics = Statistics::new(StandardDeviation);
-        set.for_each(|number| statistics.push(number));
+        let numbers = std::iter::once(1e3).chain(std::iter::repeat_n(0.7, 10_000_000));
         // Of two values, p and 1 - p of them: their distance times √(p (1 - p)).
         let outliers = 1.0 / 10_000_001.0;
         let expected = (1e3 - 0.7) * f64::sqrt(outliers * (1.0 - outliers));
-        let answer = statistics.answer().unwrap();
-        assert!(((answer - expected) / expected).abs() < 1e-14, "{answer}, expected {expected}");
+        assert_digits(StandardDeviation, numbers, expected, 14);
     }
 
     #[test]
     fn deviations_whose_squares_leave_the_range_are_an_error() {
         for out_of_range in [[-1e154, 1e154], [1e-146, 3e-146], [0.0, 5e-324], [1e-200, -1e-200]] {
-            let error = of(out_of_range).answer(StandardDeviation).unwrap_err().to_string();
+            let error = answer(StandardDeviation, out_of_range).unwrap_err().to_string();
             assert!(error.starts_with("the squares of the deviations are too large or too small"));
         }
-        assert_digits(&of([-1e153, 1e153]), StandardDeviation, 1e153, 15);
-        assert_digits(&of([1e-144, 3e-144]), StandardDeviation, 1e-144, 15);
+        assert_digits(StandardDeviation, [-1e153, 1e153], 1e153, 15);
+        assert_digits(StandardDeviation, [1e-144, 3e-144], 1e-144, 15);
         // Small ones do no harm beside others.
-        assert_digits(&of([0.0, 5e-324, 2.0]), StandardDeviation, (8.0_f64 / 9.0).sqrt(), 15);
-        assert_eq!(of([1e-300, 1e-300]).answer(StandardDeviation).unwrap(), 0.0);
+        assert_digits(StandardDeviation, [0.0, 5e-324, 2.0], (8.0_f64 / 9.0).sqrt(), 15);
+        assert_eq!(answer(StandardDeviation, [1e-300, 1e-300]).unwrap(), 0.0);
     }
 
     #[test]
@@ -325,12 +318,12 @@ mod tests {
         let most = f64::MAX;
         for numbers in [vec![most, most], vec![most, most, -most], vec![-most, -most, most, most]] {
             for action in [Sum, Mean] {
-                let error = of(numbers.clone()).answer(action).unwrap_err().to_string();
+                let error = answer(action, numbers.clone()).unwrap_err().to_string();
                 let expected = "adding up these numbers leaves the range of a 64-bit float";
                 assert_eq!(error, expected, "{action} of {numbers:?}");
             }
         }
-        assert!(of([most, -most]).answer(StandardDeviation).is_err());
-        assert!(of([most, -most, 1.0, 2.0]).answer(StandardDeviation).is_err());
+        assert!(answer(StandardDeviation, [most, -most]).is_err());
+        assert!(answer(StandardDeviation, [most, -most, 1.0, 2.0]).is_err());
     }
 }

@@ -360,6 +360,13 @@ impl Peer {
         line
     }
 
+    /// Waits for a line with an integer.
+    #[track_caller]
+    pub fn number(&mut self) -> i64 {
+        let line = self.line();
+        line.parse().unwrap_or_else(|_| panic!("not an integer: {line:?}"))
+    }
+
     /// Waits for `length` bytes.
     #[track_caller]
     pub fn bytes(&mut self, length: usize) -> Vec<u8> {

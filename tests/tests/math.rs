@@ -145,6 +145,19 @@ fn the_client_says_the_servers_reason() {
 }
 
 #[test]
+fn a_question_without_an_answer_is_an_error() {
+    for (args, input, answers) in
+        [(&["sum"][..], "1 2 = max 3", "3\n"), (&[], "sum 1 =", ""), (&["sum", "1"], "", "")]
+    {
+        let addr = tests::serve("", answers);
+        let output = tests::run(CLIENT, &[&["--addr", &addr], args].concat(), input);
+        let error = output.stderr.lines().last();
+        assert_eq!(error, Some("error: the server closed the connection"), "{args:?}");
+        assert_eq!((output.stdout.as_str(), output.status), (answers.trim_end(), Some(1)));
+    }
+}
+
+#[test]
 fn an_option_among_the_numbers_is_refused() {
     let output = tests::run(CLIENT, &["sum", "1", "-1e-7", "--addr", "127.0.0.1:1"], "");
     let first = output.stderr.lines().next();

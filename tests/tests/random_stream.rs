@@ -6,17 +6,10 @@ use std::collections::HashSet;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tests::{Peer, Server, program, run};
+use tests::{Server, program, run};
 
 const SERVER: &str = program!("random-stream-server");
 const CLIENT: &str = program!("random-stream-client");
-
-/// Waits for a number.
-#[track_caller]
-fn number(peer: &mut Peer) -> i64 {
-    let line = peer.line();
-    line.parse().unwrap_or_else(|_| panic!("not a number: {line:?}"))
-}
 
 /// What the log says was sent to client `number`.
 fn sent(server: &Server, number: usize) -> Vec<i64> {
@@ -30,7 +23,7 @@ fn three_clients_are_numbered_and_each_gets_numbers_of_its_own() {
     let streams = [1, 2, 3].map(|number| {
         let mut peer = server.connect();
         server.log().wait(&format!("client {number}: connected"));
-        let numbers: Vec<i64> = (0..10).map(|_| self::number(&mut peer)).collect();
+        let numbers: Vec<i64> = (0..10).map(|_| peer.number()).collect();
         (number, numbers)
     });
     let mut all = HashSet::new();
@@ -58,7 +51,7 @@ fn a_killed_client_stops_only_its_own_numbers() {
     });
     for peer in &mut peers {
         for _ in 0..20 {
-            number(peer);
+            peer.number();
         }
     }
     let end = last();
@@ -75,8 +68,8 @@ fn a_close_is_noticed_long_before_the_next_number() {
         let mut killed = server.client(CLIENT, &[]);
         killed.stdout.wait("");
         server.log().wait_for_count("sent", 4);
-        number(&mut closing);
-        number(&mut half_closing);
+        closing.number();
+        half_closing.number();
         // The first number of this one stays unread, which makes a reset of its close.
         resetting.stream().peek(&mut [0]).unwrap();
 
@@ -110,7 +103,7 @@ fn quiet_keeps_openings_and_closings_and_leaves_out_numbers() {
     let server = Server::start(SERVER, &["--interval", "0.01", "--quiet"]);
     let mut peer = server.connect();
     for _ in 0..5 {
-        number(&mut peer);
+        peer.number();
     }
     drop(peer);
     tests::wait_until("its last line", || server.log().so_far().len() == 3);
@@ -122,10 +115,10 @@ fn quiet_keeps_openings_and_closings_and_leaves_out_numbers() {
 fn the_range_is_inclusive_at_both_ends() {
     let server = Server::start(SERVER, &["--interval", "0", "--min", "-3", "--max", "-1"]);
     let mut peer = server.connect();
-    let found: HashSet<_> = (0..1000).map(|_| number(&mut peer)).collect();
+    let found: HashSet<_> = (0..1000).map(|_| peer.number()).collect();
     assert_eq!(found, HashSet::from([-3, -2, -1]));
     let server = Server::start(SERVER, &["--min", "7", "--max", "7"]);
-    assert_eq!(number(&mut server.connect()), 7);
+    assert_eq!(server.connect().number(), 7);
 }
 
 #[test]
@@ -134,7 +127,7 @@ fn the_default_is_one_to_a_hundred_every_second() {
     let began = Instant::now();
     let mut peer = server.connect();
     for _ in 0..2 {
-        assert!((1..=100).contains(&number(&mut peer)));
+        assert!((1..=100).contains(&peer.number()));
     }
     assert!((1.0..2.5).contains(&began.elapsed().as_secs_f64()), "{:?}", began.elapsed());
 }
@@ -166,7 +159,7 @@ fn wrong_arguments_are_refused_in_one_clear_line() {
 fn the_longest_interval_works() {
     let server = Server::start(SERVER, &["--interval", "1e6", "--timeout", "1e6"]);
     let mut peer = server.connect();
-    number(&mut peer);
+    peer.number();
     drop(peer);
     server.log().wait("client 1: disconnected");
 }

@@ -2,10 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
-use std::collections::HashMap;
+use std::iter;
 use std::thread;
 use std::time::Instant;
 
+use shop::Product;
 use tests::{Peer, Server, program, run};
 
 const SERVER: &str = program!("shop-server");
@@ -13,20 +14,11 @@ const CLIENT: &str = program!("shop-client");
 
 const KEYBOARDS: i64 = 10;
 
-/// Reads the list of the stock: how many there are of each product.
+/// Reads the list of the stock.
 #[track_caller]
-fn stock(peer: &mut Peer) -> HashMap<String, i64> {
-    let mut stock = HashMap::new();
-    loop {
-        let line = peer.line();
-        if line.is_empty() {
-            return stock;
-        }
-        let [_, quantity, name] = line.split('\t').collect::<Vec<_>>()[..] else {
-            panic!("not ID, QUANTITY and NAME: {line:?}")
-        };
-        stock.insert(name.to_owned(), quantity.parse().unwrap());
-    }
+fn stock(peer: &mut Peer) -> Vec<Product> {
+    let lines = iter::from_fn(|| Some(peer.line()).filter(|line| !line.is_empty()));
+    lines.map(|line| line.parse().unwrap()).collect()
 }
 
 /// Orders, and returns the answer.
@@ -55,7 +47,7 @@ fn order_at_once(buyers: &mut [Peer], orders: impl Fn(usize) -> String) -> Vec<S
 
 /// How many keyboards a new client finds.
 fn keyboards(server: &Server) -> i64 {
-    stock(&mut server.connect())["Keyboard"]
+    stock(&mut server.connect())[0].quantity
 }
 
 /// Sum of what was confirmed: `confirmed: 3 x Keyboard, 7 left`.
