@@ -73,9 +73,9 @@ impl Statistics {
     ///
     /// # Errors
     ///
-    /// When there are no numbers (their sum is 0), and when the sum, or that of the squares of
-    /// a standard deviation, is outside the range of an `f64`: deviations leave it above 10^154
-    /// and below 10^-145.
+    /// When there are no numbers (their sum is 0), and when adding them up, or the squares of a
+    /// standard deviation, leaves the range of an `f64`: distances from the first number do so
+    /// above 10^154, divided by √*n*, and deviations below 10^-145.
     pub fn answer(&self) -> Result<f64> {
         let action = self.action;
         ensure!(self.count > 0 || action == Action::Sum, "the {action} of no numbers is undefined");
@@ -87,7 +87,7 @@ impl Statistics {
                 let is_accurate = squares.is_finite() && squares >= MIN_SUM_OF_SQUARES;
                 ensure!(
                     is_accurate,
-                    "the squares of the deviations are too large or too small for a 64-bit float"
+                    "the squares to be added up are too large or too small for a 64-bit float"
                 );
                 (squares / self.n()).sqrt()
             }
@@ -304,7 +304,7 @@ mod tests {
     fn deviations_whose_squares_leave_the_range_are_an_error() {
         for out_of_range in [[-1e154, 1e154], [1e-146, 3e-146], [0.0, 5e-324], [1e-200, -1e-200]] {
             let error = answer(StandardDeviation, out_of_range).unwrap_err().to_string();
-            assert!(error.starts_with("the squares of the deviations are too large or too small"));
+            assert!(error.starts_with("the squares to be added up are too large or too small"));
         }
         assert_digits(StandardDeviation, [-1e153, 1e153], 1e153, 15);
         assert_digits(StandardDeviation, [1e-144, 3e-144], 1e-144, 15);

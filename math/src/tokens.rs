@@ -59,6 +59,7 @@ impl<R: Read> Tokens<R> {
     /// They are turned into text together, which is much faster than one by one.
     fn read(&mut self) -> Result<bool> {
         loop {
+            check_length(&self.cut)?;
             let bytes = self.input.fill_buf()?;
             let length = bytes.len();
             self.cut.extend_from_slice(bytes);
@@ -75,7 +76,6 @@ impl<R: Read> Tokens<R> {
             if end > 0 || length == 0 {
                 return Ok(end > 0);
             }
-            check_length(&self.cut)?;
         }
     }
 }
@@ -101,6 +101,14 @@ mod tests {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             let length = self.cuts.next().unwrap_or(usize::MAX).min(buffer.len());
             self.input.read(&mut buffer[..length])
+        }
+    }
+
+    struct NeverRead;
+
+    impl Read for NeverRead {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            panic!("it is read")
         }
     }
 
@@ -162,6 +170,10 @@ mod tests {
             let error = "error: a token of more than 4096 bytes: \"999";
             assert!(found[0].starts_with(error), "{found:?}");
         }
+        // What came before it is taken first, and no more has to come.
+        let start = format!("sum 1 = {}", "9".repeat(LONGEST + 1));
+        let found = tokens(start.as_bytes().chain(NeverRead));
+        assert_eq!((&found[..3], found.len()), (&["sum", "1", "="].map(str::to_owned)[..], 4));
     }
 
     #[test]

@@ -137,7 +137,8 @@ fn read(mut log: impl BufRead) -> Result<Story> {
         match event {
             "waits for the read lock" | "waits for the write lock" => {
                 let spans = open.entry(client).or_default();
-                spans.push(begin(if spans.is_empty() { WAITS } else { HOLDS_AND_WAITS }));
+                let is_idle = spans.iter().all(is_wait);
+                spans.push(begin(if is_idle { WAITS } else { HOLDS_AND_WAITS }));
             }
             "has the read lock" | "has the write lock" => {
                 let spans = open.entry(client).or_default();

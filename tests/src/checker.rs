@@ -25,7 +25,7 @@ const MAX_DELAY: Duration = Duration::from_secs(10);
 pub(crate) const PACKET: Duration = Duration::from_millis(50);
 
 /// After this long, no other check begins; the shop's own delays come on top.
-const RUN: Duration = Duration::from_secs(35);
+const RUN: Duration = Duration::from_secs(30);
 
 /// How many of a shop's delays a run may take before that.
 const DELAYS: u32 = 40;

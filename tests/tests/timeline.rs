@@ -161,6 +161,12 @@ fn a_client_that_waits_for_the_lock_that_it_holds_is_drawn_so() {
     );
     assert_eq!(twice.matches('▒').count(), 69 + 1, "{twice}");
     assert!(!twice.contains("holds the lock and waits"), "{twice}");
+    // A client whose `has` was dropped holds nothing that the log tells of.
+    let dropped = draw(
+        "[ 1.0] client 1: waits for the read lock\n[ 2.0] client 1: waits for the write lock\n\
+         [ 3.0] lines dropped: 2\n",
+    );
+    assert!(!dropped.contains('#'), "{dropped}");
 }
 
 #[test]

@@ -115,14 +115,17 @@ impl Session {
     /// Closing with unread input resets the connection, and the reset may overtake the error
     /// line.
     fn drain(&self) {
-        let mut session = self;
         let end = Instant::now() + LINGER;
         let left = || Some(end.saturating_duration_since(Instant::now()));
         let mut discarded = [0; 4096];
         // With no time left, the timeout would be zero, which cannot be set.
-        while self.stream.set_read_timeout(left()).is_ok()
-            && session.read(&mut discarded).is_ok_and(|length| length > 0)
-        {}
+        while self.stream.set_read_timeout(left()).is_ok() {
+            match (&self.stream).read(&mut discarded) {
+                Ok(0) => return,
+                Err(error) if error.kind() != ErrorKind::Interrupted => return,
+                _ => {}
+            }
+        }
     }
 
     /// Reads or writes, again after an interruption; a timeout's error says `what`, and for how

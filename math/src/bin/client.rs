@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use clap::Parser;
 use echo::cli::{self, END_OF_INPUT};
 use echo::client::{Client, unexpected};
-use math::parse_number;
+use math::{Questions, parse_number};
 
 /// Has the math server compute the sum, mean, stddev, min or max of numbers.
 #[derive(Parser)]
@@ -37,7 +37,7 @@ fn run() -> Result<()> {
     let args = Args::parse();
     let mut server = Client::connect("math", &args.addr)?;
     let asked = Arc::new(AtomicU64::new(0));
-    server.send(Questions { input: input(args), asked: Arc::clone(&asked), last: b'=' })?;
+    server.send(Questions::new(input(args), Arc::clone(&asked)))?;
     let mut answered = 0;
     while let Some(answer) = server.reply()? {
         ensure!(parse_number(&answer).is_ok(), unexpected(&answer, "a number"));
@@ -62,31 +62,6 @@ fn input(args: Args) -> Box<dyn Read + Send> {
         cli::notice(format_args!("type {what}, then {END_OF_INPUT} to end\n"));
     }
     Box::new(Cursor::new(words).chain(io::stdin()))
-}
-
-/// Counts the questions of `input`, and adds a final `=` if it has none: a second one could meet
-/// a server that has answered and closed.
-struct Questions {
-    input: Box<dyn Read + Send>,
-    asked: Arc<AtomicU64>,
-    /// The last byte so far, white space aside; a `=` that follows a `=` asks nothing.
-    last: u8,
-}
-
-impl Read for Questions {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut length = self.input.read(buffer)?;
-        if length == 0 && self.last != b'=' {
-            length = (&b" =\n"[..]).read(buffer)?;
-        }
-        for byte in buffer[..length].iter().filter(|byte| !byte.is_ascii_whitespace()) {
-            if *byte == b'=' && self.last != b'=' {
-                self.asked.fetch_add(1, Ordering::SeqCst);
-            }
-            self.last = *byte;
-        }
-        Ok(length)
-    }
 }
 
 /// Reads a word, whose meaning is left to the server.
