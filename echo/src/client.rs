@@ -159,8 +159,10 @@ impl Client {
         };
         // If the input could not be read, that is the cause: the server's error about what was
         // cut only follows from it.
-        let cause = self.end(None).err().filter(|error| !error.is::<Closed>());
-        Err(cause.unwrap_or_else(|| anyhow!(printable(reason.trim_start()))))
+        match self.sending.as_ref().map(Receiver::try_recv) {
+            Some(Ok(Err(cause))) if !cause.is::<Closed>() => Err(cause),
+            _ => Err(anyhow!(printable(reason.trim_start()))),
+        }
     }
 
     /// Waits for a line that is neither an error nor the end.
@@ -187,7 +189,7 @@ impl Client {
                 (self.sending, self.reset) = (None, error);
                 Ok(())
             }
-            None if error.is_none() => Ok(()),
+            None if error.is_none() => Ok(()), // Nothing is left to send.
             _ => Err(Closed(error).into()),
         }
     }

@@ -124,7 +124,7 @@ fn read(mut log: impl BufRead) -> Result<Story> {
         if log.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)? == 0 {
             break;
         }
-        line.retain(|byte| *byte != 0); // Without them, UTF-16 reads as ASCII where it is that.
+        line.retain(|byte| *byte != 0); // So the ASCII in UTF-16 reads as such.
         let line = String::from_utf8_lossy(&line);
         let Some((time, client, event)) = parse(line.trim_end()) else { continue };
         story.last = story.last.max(time);

@@ -65,7 +65,7 @@ pub const LONGEST_ORDER: usize = 1024;
 pub struct Product {
     /// The number to order it by.
     pub id: u32,
-    /// What it is called: no line end.
+    /// What it is called, in one line.
     pub name: String,
     /// How many are left: signed, because without the lock it can go below zero.
     pub quantity: i64,

@@ -2,8 +2,9 @@
 //!
 //! Each figure is compared with a limit: the barest echo server (`echo/examples/barest.rs`) and
 //! the parsing of the same bytes from memory, both measured in the same run, in alternate rounds
-//! of which the medians are quoted; the ideal schedule; the delays that cannot be shared. `cargo bench -- math` runs the rows whose names contain `math`; the exit status
-//! is 1 when a row does not hold.
+//! of which the medians are quoted; the ideal schedule; the delays that cannot be shared.
+//! `cargo bench -- math` runs the rows whose names contain `math`; the exit status is 1 when a
+//! row does not hold.
 
 #![expect(clippy::cast_precision_loss, reason = "the figures have three digits")]
 

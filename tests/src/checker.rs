@@ -125,8 +125,9 @@ pub fn check(exercise: &str, addr: &str, mut output: impl Write) -> Result<Repor
     }
     writeln!(
         output,
-        "Check by hand what cannot be seen from outside: the log, its numbers and its flag, errors\n\
-         in opening, the client, and whether a crashed client's work stops (tests/README.md)."
+        "Check by hand what cannot be seen from outside: the log, its numbers, its flag,\n\
+         errors in opening, the client, and whether a crashed client's work stops\n\
+         (tests/README.md)."
     )?;
     Ok(report)
 }

@@ -193,14 +193,16 @@ impl Program {
     /// Waits for its end, with its standard input left as it is.
     #[track_caller]
     pub fn end(&mut self) -> Output {
-        let mut status = None;
-        wait_until("its end", || {
-            status = self.child.try_wait().expect("it is our child");
-            status.is_some()
-        });
-        let status = status.and_then(|status| status.code());
+        let end = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("it is our child") {
+                break status;
+            }
+            assert!(Instant::now() < end, "it goes on: {self:#?}");
+            thread::sleep(Duration::from_millis(2));
+        };
         let text = |lines: &Lines| lines.wait_for_end().join("\n");
-        Output { status, stdout: text(&self.stdout), stderr: text(&self.stderr) }
+        Output { status: status.code(), stdout: text(&self.stdout), stderr: text(&self.stderr) }
     }
 
     /// Closes its standard input, and waits for its end.

@@ -338,6 +338,14 @@ fn a_silent_client_is_dropped_and_one_who_says_a_little_is_kept() {
 }
 
 #[test]
+fn the_least_timeout_is_a_timeout() {
+    let server = ECHO.start(&["--timeout", "1e-9"]);
+    let error = "error: timed out: nothing received for 0.000000001 s\n";
+    assert_eq!(server.connect().rest(), error);
+    server.log().wait("client 1: lost: timed out: nothing received for 0.000000001 s");
+}
+
+#[test]
 fn without_a_server_a_client_says_how_to_start_it() {
     let (addr, _connection) = taken_addr();
     let reason = TcpStream::connect(&addr).expect_err("nobody listens");
@@ -357,21 +365,23 @@ fn without_a_server_a_client_says_how_to_start_it() {
 
 #[test]
 fn on_windows_a_program_that_cargo_starts_for_another_exercise_says_so() {
-    for Exercise { name, client, .. } in ALL {
-        for other in ["echo", "shop", "my-echo"] {
-            let mut command = Command::new(client);
-            command.arg("--version").env("CARGO_PKG_NAME", other);
-            let output = Program::spawn(&mut command).finish();
-            if cfg!(windows) && other != name && other != "my-echo" {
-                let error = format!(
-                    "error: this is the client of {name}, not of {other}; start that with: \
-                     cargo run --bin {other}-client"
-                );
-                assert_eq!((output.status, output.stderr), (Some(1), error));
-            } else {
-                // A student's own crate may start our programs, whatever it is called.
-                let version = format!("{name}-client {}", env!("CARGO_PKG_VERSION"));
-                assert_eq!((output.status, output.stdout), (Some(0), version));
+    for Exercise { name, server, client, .. } in ALL {
+        for (program, path) in [("server", server), ("client", client)] {
+            for other in ["echo", "shop", "tests", "my-echo"] {
+                let mut command = Command::new(path);
+                command.arg("--version").env("CARGO_PKG_NAME", other);
+                let output = Program::spawn(&mut command).finish();
+                if cfg!(windows) && other != name && ["echo", "shop"].contains(&other) {
+                    let error = format!(
+                        "error: this is the {program} of {name}, not of {other}; start that with: \
+                         cargo run --bin {other}-{program}"
+                    );
+                    assert_eq!((output.status, output.stderr), (Some(1), error));
+                } else {
+                    // Such as a student's own crate that starts our programs.
+                    let version = format!("{name}-{program} {}", env!("CARGO_PKG_VERSION"));
+                    assert_eq!((output.status, output.stdout), (Some(0), version));
+                }
             }
         }
     }
@@ -438,6 +448,23 @@ fn an_unreadable_input_is_what_the_client_reports() {
         let reason = format!(": {}\n", fs::read("/").expect_err("it is a directory"));
         assert!(error.contains("error: cannot read the ") && error.ends_with(&reason), "{error}");
         assert_eq!(output.status.code(), Some(1), "{}: {error}", exercise.name);
+    }
+}
+
+#[test]
+#[cfg_attr(windows, ignore = "it sends signals")]
+fn a_server_that_is_stopped_and_continued_keeps_its_clients() {
+    for exercise in ALL {
+        let server = exercise.start(&[]);
+        let mut peers = [exercise.connect(&server), exercise.connect(&server)];
+        for _ in 0..3 {
+            server.program.signal("STOP");
+            server.program.signal("CONT");
+            for peer in &mut peers {
+                (exercise.ask)(peer);
+            }
+        }
+        assert_eq!(last_lines(&server), 0, "{}", exercise.name);
     }
 }
 
@@ -529,7 +556,7 @@ const STOP: Duration = Duration::from_secs(3);
 #[cfg_attr(windows, ignore = "it sends signals")]
 fn a_server_stopped_for_longer_than_its_timeout_drops_nobody_who_spoke_meanwhile() {
     thread::scope(|scope| {
-        for exercise in ALL {
+        for exercise in [ECHO, MATH, SHOP] {
             scope.spawn(move || {
                 let server = exercise.start(&["--timeout", "2"]);
                 let mut peer = exercise.connect(&server);
@@ -564,12 +591,15 @@ fn a_server_stopped_while_it_writes_drops_nobody() {
 }
 
 #[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "it reads /proc")]
 fn eight_mebibytes_without_an_end_are_an_error() {
     for (exercise, reason) in [
         (MATH, format!("a token of more than 4096 bytes: \"{}\"…", "x".repeat(80))),
         (SHOP, "a line of more than 1024 bytes".to_owned()),
     ] {
         let server = exercise.start(&[]);
+        drop(exercise.connect(&server));
+        let before = server.status("VmRSS");
         let mut peer = server.connect();
         (exercise.greet)(&mut peer);
         let mut stream = peer.stream().try_clone().expect("there are descriptors");
@@ -578,8 +608,11 @@ fn eight_mebibytes_without_an_end_are_an_error() {
             let _ = stream.write_all(&vec![b'x'; 8 * 1024 * 1024]);
         });
         assert_eq!(peer.line(), format!("error: {reason}"));
-        server.log().wait(&format!("client 1: lost: {reason}"));
+        server.log().wait(&format!("client 2: lost: {reason}"));
         sender.join().expect("it does not panic");
+        let grown = server.status("VmRSS").saturating_sub(before);
+        assert!(grown < 2048, "{}: grown by {grown} KiB", exercise.name);
+        exercise.connect(&server);
     }
 }
 
@@ -626,6 +659,18 @@ fn a_full_standard_output_stops_nobody_and_says_what_is_dropped() {
             || line.contains("] lines dropped: ");
         assert!(is_whole, "{line}");
     }
+}
+
+#[test]
+fn a_hundred_clients_are_served_at_once() {
+    const CLIENTS: usize = 100; // Few enough for the 256 descriptors that macOS gives a process.
+    let server = Server::start(RANDOM_STREAM.server, &["--quiet"]);
+    let mut peers: Vec<_> = (0..CLIENTS).map(|_| server.connect()).collect();
+    for _ in 0..2 {
+        peers.iter_mut().for_each(number);
+    }
+    drop(peers);
+    wait_until("all are gone", || last_lines(&server) == CLIENTS);
 }
 
 #[test]

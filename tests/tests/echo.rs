@@ -123,46 +123,58 @@ fn what_is_typed_comes_back_before_the_input_ends() {
 /// A parent that polls the client's input and output in one thread, as Python's
 /// `subprocess.run` does, must never block on either.
 #[test]
-#[cfg(target_os = "linux")] // It opens a pipe through `/proc`.
-fn a_nonblocking_write_to_the_client_never_blocks() {
+#[cfg(target_os = "linux")] // It opens pipes through `/proc`.
+fn a_parent_may_feed_and_read_the_client_from_one_thread() {
     use std::fs::OpenOptions;
-    use std::io::ErrorKind;
+    use std::io::{ErrorKind, Read};
     use std::os::fd::AsRawFd;
     use std::os::unix::fs::OpenOptionsExt;
     use std::process::Stdio;
     use std::sync::mpsc;
-    use std::time::Duration;
 
-    const O_NONBLOCK: i32 = 0o4000;
-    let deaf = TcpListener::bind("127.0.0.1:0").unwrap(); // It accepts nobody.
-    let addr = deaf.local_addr().unwrap().to_string();
-    let mut client = Command::new(CLIENT);
-    let mut client = client.args(["--addr", &addr]).stdin(Stdio::piped()).spawn().unwrap();
-    let stdin = client.stdin.take().unwrap();
+    /// The same pipe, opened once more, without blocking.
+    fn without_blocking(pipe: &impl AsRawFd, options: &mut OpenOptions) -> File {
+        const O_NONBLOCK: i32 = 0o4000;
+        let path = format!("/proc/self/fd/{}", pipe.as_raw_fd());
+        options.custom_flags(O_NONBLOCK).open(path).unwrap()
+    }
+    let server = Server::start(SERVER, &["--quiet"]);
+    let mut command = Command::new(CLIENT);
+    command.args(["--addr", &server.addr]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut client = command.spawn().unwrap();
+
+    let (stdin, stdout) = (client.stdin.take().unwrap(), client.stdout.take().unwrap());
     let (done, ended) = mpsc::channel();
     thread::spawn(move || {
-        // The same pipe, opened once more, without blocking.
-        let pipe = format!("/proc/self/fd/{}", stdin.as_raw_fd());
-        let mut pipe = OpenOptions::new().write(true).custom_flags(O_NONBLOCK).open(pipe).unwrap();
-        // When it is full for so long, the client waits for the server.
-        let mut refused = 0;
-        while refused < 200 {
-            // A pipe takes so few bytes whole, or not at all.
-            match pipe.write_all(&[b'x'; 4096]) {
-                Ok(()) => refused = 0,
-                Err(error) => {
-                    assert_eq!(error.kind(), ErrorKind::WouldBlock);
-                    refused += 1;
-                    thread::sleep(Duration::from_millis(2));
+        let mut input = Some(without_blocking(&stdin, OpenOptions::new().write(true)));
+        let mut output = without_blocking(&stdout, OpenOptions::new().read(true));
+        let mut stdin = Some(stdin);
+        let sent = bytes(16 * 1024 * 1024);
+        let (mut written, mut received) = (0, Vec::new());
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            if let Some(pipe) = &mut input {
+                match pipe.write(&sent[written..]) {
+                    Ok(length) => written += length,
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+                }
+                if written == sent.len() {
+                    (input, stdin) = (None, None);
                 }
             }
+            match output.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(length) => received.extend_from_slice(&buffer[..length]),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+            }
         }
-        done.send(()).unwrap();
+        drop(stdin);
+        done.send(received == sent).unwrap();
     });
-    let result = ended.recv_timeout(PATIENCE);
+    let is_identical = ended.recv_timeout(PATIENCE);
     client.kill().unwrap();
     client.wait().unwrap();
-    result.unwrap();
+    assert_eq!(is_identical, Ok(true));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tests::{Server, program, run};
@@ -130,6 +131,46 @@ fn the_default_is_one_to_a_hundred_every_second() {
         assert!((1..=100).contains(&peer.number()));
     }
     assert!((1.0..2.5).contains(&began.elapsed().as_secs_f64()), "{:?}", began.elapsed());
+}
+
+#[test]
+fn fifteen_intervals_do_not_drift() {
+    let interval = Duration::from_millis(200);
+    let server = Server::start(SERVER, &["--interval", "0.2"]);
+    let mut peer = server.connect();
+    peer.number();
+    let began = Instant::now();
+    let late: Vec<_> = (1..=15)
+        .map(|index| {
+            peer.number();
+            began.elapsed().as_secs_f64() - (interval * index).as_secs_f64()
+        })
+        .collect();
+    // A clock that starts each wait when the last one ended is a little later every time.
+    // One that is on time comes back to it, whatever else the machine does: the best of the
+    // last five is about as late as the best of the first five.
+    let best = |late: &[f64]| late.iter().copied().fold(f64::INFINITY, f64::min);
+    let drift = best(&late[10..]) - best(&late[..5]);
+    assert!(drift.abs() < 0.01, "{drift} s of drift: {late:?}");
+}
+
+#[test]
+#[cfg_attr(windows, ignore = "it sends signals")]
+fn after_a_stop_it_goes_on_from_now_without_a_burst() {
+    let interval = Duration::from_millis(300);
+    let server = Server::start(SERVER, &["--interval", "0.3"]);
+    let mut peer = server.connect();
+    peer.number();
+    peer.number();
+    server.program.signal("STOP");
+    thread::sleep(4 * interval); // What is tested is a wait that long.
+    server.program.signal("CONT");
+    peer.number(); // The one that was due, late.
+    let began = Instant::now();
+    peer.number();
+    peer.number();
+    let elapsed = began.elapsed();
+    assert!(elapsed > interval * 3 / 2, "two more after {elapsed:?}");
 }
 
 #[test]

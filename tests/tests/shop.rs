@@ -64,6 +64,7 @@ fn orders_are_confirmed_or_refused_with_the_reason() {
     for (line, answer) in [
         ("1 3", "confirmed: 3 x Keyboard, 7 left"),
         ("1 8", "error: not enough in stock: 7 x Keyboard left"),
+        ("1 9223372036854775807", "error: not enough in stock: 7 x Keyboard left"),
         ("9 1", "error: no product 9"),
         ("1 0", "error: the quantity must be at least 1"),
         ("1 -1", "error: the quantity must be at least 1"),

@@ -231,15 +231,12 @@ mod tests {
 
     #[test]
     fn a_read_that_receives_nothing_for_the_timeout_says_so() {
-        for (nanoseconds, seconds) in [(50_000_000, "0.05"), (1, "0.000000001")] {
-            let timeout = Duration::from_nanos(nanoseconds);
-            let (session, _client) = session(timeout);
-            let began = Instant::now();
-            let error = (&*session).read(&mut [0]).unwrap_err();
-            assert_eq!(error.to_string(), format!("timed out: nothing received for {seconds} s"));
-            // On Windows, a read's timeout may end 16 ms early.
-            assert!(began.elapsed() >= timeout.saturating_sub(Duration::from_millis(20)));
-        }
+        let (session, _client) = session(Duration::from_millis(50));
+        let began = Instant::now();
+        let error = (&*session).read(&mut [0]).unwrap_err();
+        assert_eq!(error.to_string(), "timed out: nothing received for 0.05 s");
+        // On Windows, a read's timeout may end 16 ms early.
+        assert!(began.elapsed() >= Duration::from_millis(30));
     }
 
     /// The partial write has waited one timeout; the next waits one more, not two.
