@@ -1,7 +1,5 @@
 //! The pages: what they show is what the programs print, and what they name is there.
 
-#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;

@@ -1,7 +1,5 @@
 //! `shop`: the promises of the lock, kept with it and broken without.
 
-#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
-
 use std::iter;
 use std::thread;
 use std::time::Instant;

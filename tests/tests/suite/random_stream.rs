@@ -1,7 +1,5 @@
 //! `random-stream`: a number every interval, for as long as the client is there.
 
-#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
-
 use std::collections::HashSet;
 use std::process::{Command, Stdio};
 use std::thread;

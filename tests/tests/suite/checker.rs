@@ -1,8 +1,6 @@
 //! The checker: right servers pass, even minimal ones, each mistake fails its own checks, and
 //! every run ends.
 
-#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
-
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};

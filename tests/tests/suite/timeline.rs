@@ -1,17 +1,15 @@
 //! `timeline`: what is drawn of the lock, from real logs and from made-up ones.
 
-#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
-
 use tests::{Peer, Server, program};
 
-#[path = "../../shop/examples/timeline.rs"]
+#[path = "../../../shop/examples/timeline.rs"]
 #[expect(dead_code, reason = "its `main` is not run here")]
-mod timeline;
+mod example;
 
-const PAGE: &str = include_str!("../../shop/README.md");
+const PAGE: &str = include_str!("../../../shop/README.md");
 
 fn draw(log: impl AsRef<[u8]>) -> String {
-    timeline::draw(log.as_ref()).unwrap()
+    example::draw(log.as_ref()).unwrap()
 }
 
 /// A picture without what is different every time: each run of a glyph becomes one of it,
@@ -217,7 +215,7 @@ fn dropped_lines_are_counted() {
 #[test]
 fn a_log_that_never_ends_is_an_error() {
     let line = b"[ 1.000] client 1: has the read lock\n";
-    let error = format!("{:#}", timeline::draw(line.repeat(200_000).as_slice()).unwrap_err());
+    let error = format!("{:#}", example::draw(line.repeat(200_000).as_slice()).unwrap_err());
     assert_eq!(error, "cannot read the log: more than 100000 waits and holds");
 }
 
@@ -241,7 +239,7 @@ fn lines_that_say_nothing_of_the_lock_are_skipped_and_none_of_their_characters_d
 fn a_log_without_a_lock_is_an_error() {
     let many: String = (0..200_000).map(|n| format!("[ 1.0] client {n}: connected\n")).collect();
     for log in ["", "garbage", "[    0.000] echo server listening on 127.0.0.1:7001\n", &many] {
-        let error = format!("{:#}", timeline::draw(log.as_bytes()).unwrap_err());
+        let error = format!("{:#}", example::draw(log.as_bytes()).unwrap_err());
         assert_eq!(error, "no lock in this log: expected a shop server's log");
     }
 }
