@@ -20,6 +20,10 @@ struct Args {
     #[arg(value_name = "HOST:PORT")]
     addr: String,
 
+    /// An example of what it understands, for math or shop: see below
+    #[arg(long, value_name = "EXAMPLE", allow_hyphen_values = true)]
+    say: Option<String>,
+
     /// Fail also when a check that goes further does not hold
     #[arg(long)]
     strict: bool,
@@ -29,7 +33,7 @@ fn main() -> ExitCode {
     let mut holds = false;
     let ran = cli::run("tests", "check", || {
         let args = Args::parse();
-        let report = check(&args.exercise, &args.addr, io::stdout())?;
+        let report = check(&args.exercise, &args.addr, args.say.as_deref(), io::stdout())?;
         holds = report.holds(args.strict);
         Ok(())
     });

@@ -8,7 +8,6 @@
 )]
 
 pub mod checker;
-mod checks;
 
 use std::fmt::Debug;
 use std::io::{BufRead, BufReader, Read, Write};

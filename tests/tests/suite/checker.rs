@@ -20,7 +20,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Checks a server; returns the report as data and as text.
 fn checked(exercise: &str, addr: &str) -> (Report, String) {
     let mut text = Vec::new();
-    let report = check(exercise, addr, &mut text).unwrap();
+    let report = check(exercise, addr, None, &mut text).unwrap();
     (report, String::from_utf8(text).unwrap())
 }
 
@@ -200,7 +200,7 @@ fn whatever_the_server_does_the_run_ends_and_shows_no_control_character() {
 #[test]
 fn where_nobody_listens_there_is_nothing_to_check() {
     let (addr, _connection) = taken_addr();
-    let error = format!("{:#}", check("echo", &addr, io::sink()).unwrap_err());
+    let error = format!("{:#}", check("echo", &addr, None, io::sink()).unwrap_err());
     assert!(error.starts_with(&format!("cannot connect to {addr}: ")), "{error}");
 }
 
