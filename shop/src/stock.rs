@@ -1,12 +1,11 @@
-//! The stock, and its lock.
+//! The stock, and the lock around it.
 
-use std::fmt::Display;
 use std::ops::{Deref, DerefMut};
 use std::sync::{LazyLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use echo::server::Session;
 
-use crate::Product;
+use crate::product::Product;
 
 /// Everything there is to sell.
 static STOCK: LazyLock<RwLock<Vec<Product>>> = LazyLock::new(|| {
@@ -19,7 +18,8 @@ static STOCK: LazyLock<RwLock<Vec<Product>>> = LazyLock::new(|| {
     ])
 });
 
-/// Waits for the read lock, which others may have at the same time.
+/// Waits for the read lock, which others may have at the same time. A writer that already waits
+/// goes first: std's choice on Linux and Windows, and nearly always on macOS.
 pub fn read_lock(session: &Session) -> ReadGuard<'_> {
     session.log("waits for the read lock");
     // A panic poisons the lock, but the stock is changed in one step, so it is whole.
@@ -42,47 +42,37 @@ pub type ReadGuard<'a> = Guard<'a, RwLockReadGuard<'static, Vec<Product>>>;
 /// The stock to change.
 pub type WriteGuard<'a> = Guard<'a, RwLockWriteGuard<'static, Vec<Product>>>;
 
-/// A guard of the stock: whoever has it holds the lock, and dropping it releases the lock.
-/// It is std's guard, with the session whose log tells what happens.
+/// Std's guard `G`, and the session whose log tells what happens under the lock.
 ///
 /// ```
-/// #![deny(unused_must_use, let_underscore_drop)]
-/// # use {echo::server::Session, shop::write_lock};
-/// fn sell(session: &Session) {
-///     let _stock = write_lock(session); // Holds the lock to the end of the function.
-/// }
+/// # #![deny(unused_must_use, let_underscore_drop)]
+/// # fn sell(session: &echo::server::Session) {
+/// let _stock = shop::write_lock(session); // Holds the lock to the end of the block.
+/// # }
 /// ```
 ///
-/// These lints catch a guard that is dropped at once by mistake:
+/// Dropped at once by mistake, it guards nothing. These lints tell: `unused_must_use` of
 ///
 /// ```compile_fail
-/// #![deny(unused_must_use, let_underscore_drop)]
-/// # use {echo::server::Session, shop::write_lock};
-/// fn sell(session: &Session) {
-///     write_lock(session);
-/// }
+/// # #![deny(unused_must_use, let_underscore_drop)]
+/// # fn sell(session: &echo::server::Session) {
+/// shop::write_lock(session);
+/// # }
 /// ```
 ///
+/// and `let_underscore_drop` of
+///
 /// ```compile_fail
-/// #![deny(unused_must_use, let_underscore_drop)]
-/// # use {echo::server::Session, shop::write_lock};
-/// fn sell(session: &Session) {
-///     let _ = write_lock(session);
-/// }
+/// # #![deny(unused_must_use, let_underscore_drop)]
+/// # fn sell(session: &echo::server::Session) {
+/// let _ = shop::write_lock(session);
+/// # }
 /// ```
-#[derive(Debug)]
 #[must_use = "a guard that is dropped at once guards nothing"]
 pub struct Guard<'a, G> {
     stock: G,
-    session: &'a Session,
+    pub(crate) session: &'a Session,
     lock: &'static str,
-}
-
-impl<G> Guard<'_, G> {
-    /// Logs what is done under the lock.
-    pub fn log(&self, event: impl Display) {
-        self.session.log(event);
-    }
 }
 
 impl<G> Drop for Guard<'_, G> {
@@ -92,16 +82,16 @@ impl<G> Drop for Guard<'_, G> {
     }
 }
 
-impl<G: Deref<Target = Vec<Product>>> Deref for Guard<'_, G> {
-    type Target = Vec<Product>;
+impl<G> Deref for Guard<'_, G> {
+    type Target = G;
 
-    fn deref(&self) -> &Vec<Product> {
+    fn deref(&self) -> &G {
         &self.stock
     }
 }
 
-impl<G: DerefMut<Target = Vec<Product>>> DerefMut for Guard<'_, G> {
-    fn deref_mut(&mut self) -> &mut Vec<Product> {
+impl<G> DerefMut for Guard<'_, G> {
+    fn deref_mut(&mut self) -> &mut G {
         &mut self.stock
     }
 }
