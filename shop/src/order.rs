@@ -42,11 +42,10 @@ impl FromStr for Order {
 impl Order {
     /// Checks that there is such a product and enough of it, or fails. Changes nothing.
     pub fn check(self, stock: &WriteGuard) -> Result<()> {
-        let Product { name, quantity, .. } = &stock[self.position(stock)?];
-        let is_enough = *quantity >= self.quantity;
+        let Product { name, quantity, .. } = &stock.products[self.position(&stock.products)?];
+        let (wanted, is_enough) = (self.quantity, *quantity >= self.quantity);
         let enough = if is_enough { "enough" } else { "not enough" };
-        let event = format!("checked: {quantity} x {name}, {enough} for {}", self.quantity);
-        stock.session.log(event);
+        stock.session.log(format_args!("checked: {quantity} x {name}, {enough} for {wanted}"));
         ensure!(is_enough, "not enough in stock: {quantity} x {name} left");
         Ok(())
     }
@@ -54,16 +53,16 @@ impl Order {
     /// Takes the quantity out of the stock, enough or not, and returns the confirmation. Fails
     /// when there is no such product.
     pub fn apply(self, stock: &mut WriteGuard) -> Result<String> {
-        let position = self.position(stock)?;
-        let before = stock[position].quantity;
-        stock[position].quantity -= self.quantity;
-        let Product { name, quantity: left, .. } = &stock[position];
-        stock.session.log(format_args!("changed: {name} {before} -> {left}"));
-        Ok(format!("{CONFIRMED}{} x {name}, {left} left", self.quantity))
+        let position = self.position(&stock.products)?;
+        let Product { name, quantity, .. } = &mut stock.products[position];
+        let before = *quantity;
+        *quantity -= self.quantity;
+        stock.session.log(format_args!("changed: {name} {before} -> {quantity}"));
+        Ok(format!("{CONFIRMED}{} x {name}, {quantity} left", self.quantity))
     }
 
-    fn position(self, stock: &[Product]) -> Result<usize> {
-        let position = stock.iter().position(|product| product.id == self.id);
+    fn position(self, products: &[Product]) -> Result<usize> {
+        let position = products.iter().position(|product| product.id == self.id);
         position.with_context(|| format!("no product {}", self.id))
     }
 }

@@ -1,6 +1,5 @@
 //! The stock, and the lock around it.
 
-use std::ops::{Deref, DerefMut};
 use std::sync::{LazyLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use echo::server::Session;
@@ -23,17 +22,17 @@ static STOCK: LazyLock<RwLock<Vec<Product>>> = LazyLock::new(|| {
 pub fn read_lock(session: &Session) -> ReadGuard<'_> {
     session.log("waits for the read lock");
     // A panic poisons the lock, but the stock is changed in one step, so it is whole.
-    let stock = STOCK.read().unwrap_or_else(PoisonError::into_inner);
+    let products = STOCK.read().unwrap_or_else(PoisonError::into_inner);
     session.log("has the read lock");
-    Guard { stock, session, lock: "read" }
+    Guard { products, session, lock: "read" }
 }
 
 /// Waits for the write lock, which nobody else has at the same time.
 pub fn write_lock(session: &Session) -> WriteGuard<'_> {
     session.log("waits for the write lock");
-    let stock = STOCK.write().unwrap_or_else(PoisonError::into_inner);
+    let products = STOCK.write().unwrap_or_else(PoisonError::into_inner);
     session.log("has the write lock");
-    Guard { stock, session, lock: "write" }
+    Guard { products, session, lock: "write" }
 }
 
 /// The stock to read.
@@ -42,56 +41,36 @@ pub type ReadGuard<'a> = Guard<'a, RwLockReadGuard<'static, Vec<Product>>>;
 /// The stock to change.
 pub type WriteGuard<'a> = Guard<'a, RwLockWriteGuard<'static, Vec<Product>>>;
 
-/// Std's guard `G`, and the session whose log tells what happens under the lock.
+/// Std's guard `G` of the products, and the session whose log tells what happens under the lock.
 ///
 /// ```
-/// # #![deny(unused_must_use, let_underscore_drop)]
-/// # fn sell(session: &echo::server::Session) {
-/// let _stock = shop::write_lock(session); // Holds the lock to the end of the block.
-/// # }
+/// #![deny(unused_must_use, let_underscore_drop)]
+/// fn sell(session: &echo::server::Session) { let _stock = shop::write_lock(session); }
 /// ```
 ///
-/// Dropped at once by mistake, it guards nothing. These lints tell: `unused_must_use` of
+/// Both lints catch a guard that is dropped at once by mistake:
 ///
 /// ```compile_fail
-/// # #![deny(unused_must_use, let_underscore_drop)]
-/// # fn sell(session: &echo::server::Session) {
-/// shop::write_lock(session);
-/// # }
+/// #![deny(unused_must_use)]
+/// fn sell(session: &echo::server::Session) { shop::write_lock(session); }
 /// ```
 ///
-/// and `let_underscore_drop` of
-///
 /// ```compile_fail
-/// # #![deny(unused_must_use, let_underscore_drop)]
-/// # fn sell(session: &echo::server::Session) {
-/// let _ = shop::write_lock(session);
-/// # }
+/// #![deny(let_underscore_drop)]
+/// fn sell(session: &echo::server::Session) { let _ = shop::write_lock(session); }
 /// ```
 #[must_use = "a guard that is dropped at once guards nothing"]
 pub struct Guard<'a, G> {
-    stock: G,
-    pub(crate) session: &'a Session,
+    /// The products, to read or to change.
+    pub products: G,
+    /// The client that has the lock.
+    pub session: &'a Session,
     lock: &'static str,
 }
 
 impl<G> Drop for Guard<'_, G> {
     fn drop(&mut self) {
-        // Logged first: `stock`, std's guard, is dropped after this.
+        // Logged first: `products`, std's guard, is dropped after this.
         self.session.log(format_args!("releases the {} lock", self.lock));
-    }
-}
-
-impl<G> Deref for Guard<'_, G> {
-    type Target = G;
-
-    fn deref(&self) -> &G {
-        &self.stock
-    }
-}
-
-impl<G> DerefMut for Guard<'_, G> {
-    fn deref_mut(&mut self) -> &mut G {
-        &mut self.stock
     }
 }

@@ -55,11 +55,8 @@ fn converse(session: &Session, args: &Args) -> Result<()> {
     let mut lines = BufReader::new(session);
     while let Some(line) = read_line(&mut lines, LONGEST_ORDER)? {
         session.log(format_args!("received {}", Preview(&line)));
-        let order = line.parse::<Order>();
-        let answer = match order.and_then(|order| sell(session, order, args.delay)) {
-            Ok(confirmation) => confirmation,
-            Err(reason) => format!("error: {reason}"),
-        };
+        let sold = line.parse::<Order>().and_then(|order| sell(session, order, args.delay));
+        let answer = sold.unwrap_or_else(|reason| format!("error: {reason}"));
         session.send_line(&answer)?;
         session.log(format_args!("sent {answer:?}"));
     }
@@ -70,7 +67,7 @@ fn converse(session: &Session, args: &Args) -> Result<()> {
 fn list(session: &Session, delay: Duration) -> String {
     let stock = read_lock(session);
     thread::sleep(delay);
-    stock.iter().map(|product| format!("{product}\n")).collect()
+    stock.products.iter().map(|product| format!("{product}\n")).collect()
 }
 
 /// Holds the lock across the sleep: nothing comes between the check and the change.
