@@ -81,7 +81,7 @@ struct Row {
     glyphs: Vec<char>,
     /// The glyphs of the holds that have not ended.
     holds: Vec<char>,
-    /// The column after the first one of the last hold: the hold has that one, however short.
+    /// The column after the first one of the last hold, which has that one, however short it is.
     free: usize,
     /// The place of the last event.
     last: f64,
@@ -95,7 +95,7 @@ impl Row {
         let column = |place: f64| (place as usize).min(columns);
         let start = column(place);
         let last = mem::replace(&mut self.last, place);
-        // Neither a wait of less than a column is drawn, nor what is left of a hold after a change.
+        // A wait of less than a column is not drawn, nor is what is left of a hold after a change.
         let end = column(if place - last < 1.0 { last } else { place }).max(self.free);
         if glyph == ' ' {
             self.holds.pop();

@@ -10,13 +10,12 @@
 //! 1. When a client connects, the server takes the read lock, sleeps inside it for `--delay`
 //!    seconds, as a slow database would, and sends the stock: a line
 //!    `ID<TAB>QUANTITY<TAB>NAME` for each product, then an empty line.
-//! 2. The client sends `ID QUANTITY`. Under the write lock the server checks the stock,
-//!    sleeps for the delay, changes the quantity, and answers `confirmed: …`; or
-//!    `error: REASON`, with neither sleep nor change. A line that is no order is refused
-//!    before any lock is taken.
-//! 3. More orders may follow, until the client closes. A line of more than 1 KiB
-//!    ends the conversation. An order under way is completed even if its client vanishes;
-//!    those behind it are not, once an answer cannot be sent.
+//! 2. The client sends `ID QUANTITY`. Under the write lock the server checks the stock, sleeps
+//!    for the delay, changes the quantity, and answers `confirmed: …`; or `error: REASON`, with
+//!    neither sleep nor change. What is no order is refused before any lock is taken.
+//! 3. More orders may follow, until the client closes. A line of more than 1 KiB ends the
+//!    conversation. An order under way is completed even if its client vanishes; those behind
+//!    it are not, once an answer cannot be sent.
 //!
 //! ```text
 //! $ nc 127.0.0.1 7004
@@ -31,8 +30,8 @@
 //! error: not enough in stock: 7 x Keyboard left
 //! ```
 //!
-//! Twenty lists take one delay, twenty orders take twenty, and the quantity is never negative.
-//! With `--no-lock` the lock is free between the check and the change: then it can be.
+//! Twenty lists take one delay, twenty orders take twenty, and no quantity is ever negative,
+//! unless `--no-lock` releases the lock between the check and the change.
 
 mod order;
 mod product;

@@ -1,4 +1,4 @@
-//! What there is: a product, and its line of the conversation.
+//! What there is: products.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,9 +6,7 @@ use std::str::FromStr;
 use anyhow::{Context, Error, Result};
 use echo::preview::Preview;
 
-/// A product, of which `quantity` are in stock.
-///
-/// It is shown, and read back, as its line of the conversation: `ID<TAB>QUANTITY<TAB>NAME`.
+/// A product, shown and read back as its line of the conversation: `ID<TAB>QUANTITY<TAB>NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Product {
     /// The number to order it by.

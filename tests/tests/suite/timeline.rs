@@ -276,7 +276,7 @@ fn lines_that_say_nothing_of_the_lock_are_skipped_and_none_of_their_characters_d
         b"[ 1e300] client 1: has the write lock\n",
         b"[ -1.0] client 1: has the write lock\n",
         b"[ 1.500] client \x1b: has the write lock\n",
-        b"[ 1.500] client 99999999999999999999999: has the write lock\n",
+        b"[ 1.500] client 18446744073709551615: has the write lock\n",
         &b"x".repeat(100_000),
     ];
     assert_eq!(draw([hold.as_bytes(), &noise.concat()].concat()), draw(hold));
