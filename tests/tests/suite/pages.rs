@@ -9,26 +9,49 @@ use tests::{Program, Server, program};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// The folder of each page.
-const FOLDERS: [&str; 6] = [".", "echo", "random-stream", "math", "shop", "tests"];
+const EXERCISES: [&str; 4] = ["echo", "random-stream", "math", "shop"];
 
-fn page(folder: &str) -> String {
-    fs::read_to_string(format!("{ROOT}/{folder}/README.md")).unwrap()
+const PAGES: [&str; 13] = [
+    "README.md",
+    "echo/README.md",
+    "echo/EXERCISE.md",
+    "echo/BETWEEN.md",
+    "random-stream/README.md",
+    "random-stream/EXERCISE.md",
+    "math/README.md",
+    "math/EXERCISE.md",
+    "math/NUMBERS.md",
+    "shop/README.md",
+    "shop/EXERCISE.md",
+    "shop/LOCKS.md",
+    "tests/README.md",
+];
+
+fn page(path: &str) -> String {
+    fs::read_to_string(format!("{ROOT}/{path}")).unwrap()
 }
 
-/// The blocks of a language, such as `sh`, of a page, with the spaces before its lines removed.
-fn blocks(page: &str, language: &str) -> Vec<String> {
+/// The answer's page of an exercise.
+fn answer(exercise: &str) -> String {
+    page(&format!("{exercise}/README.md"))
+}
+
+struct Block {
+    /// Such as `sh`.
+    language: String,
+    /// Its lines, without the spaces before the block.
+    text: String,
+}
+
+fn blocks(page: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut lines = page.lines();
     while let Some(line) = lines.next() {
-        let Some(found) = line.trim_start().strip_prefix("```") else { continue };
+        let Some(language) = line.trim_start().strip_prefix("```") else { continue };
         let indent = line.len() - line.trim_start().len();
         let block = lines.by_ref().take_while(|line| line.trim_start() != "```");
-        let block = block.map(|line| line.get(indent..).unwrap_or_default().to_owned() + "\n");
-        let block: String = block.collect();
-        if found == language {
-            blocks.push(block);
-        }
+        let text = block.map(|line| line.get(indent..).unwrap_or_default().to_owned() + "\n");
+        blocks.push(Block { language: language.to_owned(), text: text.collect() });
     }
     blocks
 }
@@ -41,26 +64,28 @@ struct Transcript {
     output: Vec<String>,
 }
 
-/// The transcripts of `cargo run`, in their order.
+/// The transcripts in their order: what a `console` block shows is what the `sh` block before it
+/// prints.
 fn transcripts() -> Vec<Transcript> {
-    let mut transcripts: Vec<Transcript> = Vec::new();
-    for block in FOLDERS.iter().flat_map(|folder| blocks(&page(folder), "console")) {
-        for line in block.lines() {
-            if let Some(command) = line.strip_prefix("$ ") {
-                let words: Vec<_> = command.split(' ').collect();
-                let ["cargo", "run", "-p", exercise, "--bin", program, args @ ..] = &words[..]
-                else {
-                    panic!("a transcript of another command: {command}")
-                };
-                transcripts.push(Transcript {
-                    exercise: (*exercise).to_owned(),
-                    program: (*program).to_owned(),
-                    args: args.iter().skip(1).map(|arg| (*arg).to_owned()).collect(),
-                    output: Vec::new(),
-                });
-            } else {
-                transcripts.last_mut().unwrap().output.push(line.to_owned());
+    let mut transcripts = Vec::new();
+    for page in PAGES.map(page) {
+        let blocks = blocks(&page);
+        for (index, shown) in blocks.iter().enumerate() {
+            if shown.language != "console" {
+                continue;
             }
+            let command = &blocks[index - 1];
+            assert_eq!(command.language, "sh", "before {}", shown.text);
+            let words: Vec<_> = command.text.trim_end().split(' ').collect();
+            let ["cargo", "run", "-p", exercise, "--bin", program, args @ ..] = &words[..] else {
+                panic!("a transcript of another command: {}", command.text)
+            };
+            transcripts.push(Transcript {
+                exercise: (*exercise).to_owned(),
+                program: (*program).to_owned(),
+                args: args.iter().skip(1).map(|arg| (*arg).to_owned()).collect(),
+                output: shown.text.lines().map(str::to_owned).collect(),
+            });
         }
     }
     transcripts
@@ -137,8 +162,8 @@ fn every_transcript_is_what_the_programs_print() {
 
 #[test]
 fn each_page_has_all_arguments_of_its_programs_and_no_others() {
-    for exercise in ["echo", "random-stream", "math", "shop"] {
-        let page = page(exercise);
+    for exercise in EXERCISES {
+        let page = answer(exercise);
         let arguments = page.split("\n## Arguments\n").nth(1).unwrap_or_default();
         let arguments = arguments.split("\n## ").next().unwrap();
         let flags = arguments.split(['`', ' ', '|']).filter(|word| word.starts_with("--"));
@@ -171,8 +196,11 @@ fn the_code_that_is_shown_is_the_code() {
     ];
     let mut code =
         files.map(|file| fs::read_to_string(format!("{ROOT}/{file}")).unwrap()).into_iter();
-    for shown in FOLDERS.iter().flat_map(|folder| blocks(&page(folder), "rust")) {
-        assert!(code.next().unwrap().contains(&shown), "not in the code: {shown}");
+    for shown in PAGES.iter().flat_map(|path| blocks(&page(path))) {
+        if shown.language == "rust" {
+            let text = shown.text;
+            assert!(code.next().unwrap().contains(&text), "not in the code: {text}");
+        }
     }
     assert_eq!(code.next(), None);
 }
@@ -180,8 +208,8 @@ fn the_code_that_is_shown_is_the_code() {
 #[test]
 fn each_demand_names_code_found_once_in_its_file() {
     let mut count = 0;
-    for exercise in ["echo", "random-stream", "math", "shop"] {
-        let page = page(exercise);
+    for exercise in EXERCISES {
+        let page = answer(exercise);
         for row in page.lines().filter(|line| line.starts_with("| ") && line.ends_with(".rs) |")) {
             let name = row.split(" | `").nth(1).unwrap().split('`').next().unwrap();
             let file = row.rsplit("](").next().unwrap().strip_suffix(") |").unwrap();
@@ -203,32 +231,71 @@ fn every_link_leads_to_a_file_and_a_heading() {
         let words = heading.to_lowercase().replace(' ', "-");
         words.chars().filter(|char| char.is_alphanumeric() || *char == '-').collect()
     };
-    for folder in FOLDERS {
-        let page = page(folder);
-        let links = page.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
+    for path in PAGES {
+        let text = page(path);
+        let folder = Path::new(ROOT).join(path);
+        let folder = folder.parent().unwrap();
+        let links = text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
         for link in links.filter(|link| !link.contains("://")) {
             let (file, heading) = link.split_once('#').unwrap_or((link, ""));
-            let path = Path::new(ROOT).join(folder).join(file);
-            let path = if file.is_empty() { path.join("README.md") } else { path };
-            assert!(path.is_file(), "{folder}: {link}");
+            let file = if file.is_empty() { Path::new(ROOT).join(path) } else { folder.join(file) };
+            assert!(file.is_file(), "{path}: {link}");
             if !heading.is_empty() {
-                let target = fs::read_to_string(path).unwrap();
+                let target = fs::read_to_string(file).unwrap();
                 let mut headings = target.lines().filter_map(|line| line.split_once("# "));
-                assert!(headings.any(|(_, text)| slug(text) == heading), "{folder}: {link}");
+                assert!(headings.any(|(_, text)| slug(text) == heading), "{path}: {link}");
             }
         }
     }
 }
 
-/// In bash, zsh and PowerShell alike, where nothing else is said.
+/// In bash, zsh and PowerShell alike, where nothing else is said, and in any folder of the
+/// workspace.
 #[test]
 fn commands_can_be_pasted_and_the_front_page_is_unfolded() {
-    for folder in FOLDERS {
-        for block in blocks(&page(folder), "sh") {
-            for word in ["#", "pgrep", "/dev/null", "target/log"] {
-                assert!(!block.contains(word), "{folder}: {word} in {block}");
+    let mut count = 0;
+    for path in PAGES {
+        for Block { language, text } in blocks(&page(path)) {
+            if !["sh", "powershell"].contains(&language.as_str()) {
+                continue;
+            }
+            for word in ["#", "$ ", "pgrep", "/dev/null", "target/"] {
+                assert!(!text.contains(word), "{path}: {word} in {text}");
+            }
+            for command in text.split("cargo ").skip(1) {
+                let names_package =
+                    ["-p ", "--workspace"].iter().any(|word| command.contains(word));
+                assert!(names_package, "{path}: only in some folders: cargo {command}");
+            }
+            count += 1;
+        }
+    }
+    assert!(count > 60, "{count}");
+    assert!(!page("README.md").contains("<details>"));
+}
+
+#[test]
+fn an_exercise_is_handed_out_without_its_answer() {
+    let addrs = [echo::ADDR, random_stream::ADDR, math::ADDR, shop::ADDR];
+    for (exercise, addr) in EXERCISES.into_iter().zip(addrs) {
+        let first = answer(exercise).lines().nth(2).map(str::to_owned).unwrap();
+        assert!(first.contains("](EXERCISE.md)"), "{exercise}: {first}");
+
+        let page = page(&format!("{exercise}/EXERCISE.md"));
+        let programs = EXERCISES.map(|exercise| format!("cargo run -p {exercise}"));
+        let answers = programs.iter().map(String::as_str).chain(["src/", ".rs", "README", "--bin"]);
+        for answer in answers {
+            assert!(!page.contains(answer), "{exercise}: {answer}");
+        }
+        let mut links = page.split("](").skip(1);
+        assert!(links.all(|link| link.starts_with('#')), "{exercise}: a link to another page");
+
+        let (french, english) = page.split_once("\n## English\n").unwrap();
+        for text in [french, english] {
+            for checker in ["./check", ".\\check.exe", "cargo run -p tests --example check --"] {
+                let command = format!("\n{checker} {exercise} {addr}\n");
+                assert!(text.contains(&command), "{exercise}: {command}");
             }
         }
     }
-    assert!(!page(".").contains("<details>"));
 }
