@@ -1,8 +1,8 @@
 //! What the checker asks of `echo`.
 
 use super::talk::{
-    ANSWER, AT_ONCE, Check, Client, Exercise, Failure, GUESS, Outcome, Target, ensure, not_tried,
-    wait,
+    ANSWER, AT_ONCE, Attempt, Check, Client, Exercise, Failure, GUESS, Outcome, Target, ensure,
+    not_tried, wait,
 };
 
 /// How the server wants a string to end before it answers.
@@ -149,7 +149,7 @@ impl Echo {
                 break;
             }
         }
-        let is_capital = attempts.iter().any(|(_, got)| got.contains("BONJOUR"));
+        let is_capital = attempts.iter().any(|attempt: &Attempt| attempt.got.contains("BONJOUR"));
         let failure = Failure::of_attempts("the string `bonjour`", &attempts);
         Err(failure.hint(is_capital, "capitals are another string").into())
     }
@@ -198,10 +198,11 @@ impl Echo {
     }
 
     fn connect_for_lines(&mut self) -> Outcome<Client> {
-        if self.end == Some(End::Stream) {
-            return not_tried("it answers when the sending has ended");
+        match self.end {
+            None => not_tried("no string came back"),
+            Some(End::Stream) => not_tried("it answers when the sending has ended"),
+            Some(_) => self.target.connect_greeted(),
         }
-        self.target.connect_greeted()
     }
 
     fn connect_for_bytes(&mut self) -> Outcome<Client> {
@@ -224,7 +225,7 @@ fn around(reply: &str, text: &str) -> Option<String> {
 fn expect(client: &mut Client, bytes: &[u8]) -> Outcome {
     wait(std::slice::from_mut(client), ANSWER, |clients| {
         let client = &clients[0];
-        client.end.is_some() || client.is_quiet() && client.bytes().len() >= bytes.len()
+        client.end.is_some() || client.is_over() && client.bytes().len() >= bytes.len()
     });
     ensure(client.bytes() == bytes, || client.failure("the same bytes"))
 }

@@ -7,18 +7,19 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::talk::{
-    ANSWER, Check, Client, Exercise, Failure, Outcome, Stop, Target, ensure, not_tried, numbers,
-    wait,
+    ANSWER, Check, Client, Exercise, Failure, LEARN, Outcome, Stop, Target, ensure, not_tried,
+    numbers, wait,
 };
 
-/// The longest delay of a shop: twice what the exercise asks.
-const MAX_DELAY: Duration = Duration::from_secs(10);
+/// The longest wait for the first list, which the exercise has come after 5 s.
+const FIRST_LIST: Duration = Duration::from_secs(8);
 
 /// The shortest delay from which a lock can be told by the clock.
 const MIN_DELAY: Duration = Duration::from_millis(200);
 
-/// How many delays a run may take.
-const DELAYS: u32 = 60;
+/// How many delays of the server a run may take, and how many of them the guesses.
+const DELAYS: u32 = 80;
+const LEARN_DELAYS: u32 = 50;
 
 const HELD: &str = "does a client wait for a lock that it holds, or has its thread ended?";
 const SAY: &str = "show how three of product 1 are ordered, such as --say '1 3\\n'";
@@ -95,8 +96,8 @@ impl Exercise for Shop {
         ("four lists at once take the time of one", |shop| {
             shop.ensure_delay()?;
             let began = Instant::now();
-            shop.lists(4)?;
-            let lists = shop.delays(began);
+            let (clients, _) = shop.lists(4)?;
+            let lists = shop.since(began, &clients);
             ensure(lists < 2.5, || {
                 Failure::new("four lists in the time of one", times(lists))
                     .hint(lists > 3.5, "one after the other: is it a write lock?")
@@ -141,8 +142,8 @@ impl Exercise for Shop {
             let began = Instant::now();
             shop.order(&mut buyer[0], id, 1)?;
             wait(&mut buyer, shop.delay / 4, |_| false);
-            shop.list()?;
-            let both = shop.delays(began);
+            let (lister, _) = shop.list()?;
+            let both = shop.since(began, &[lister]);
             shop.expect_answers(&mut buyer)?;
             ensure(both > 1.75, || {
                 Failure::new("the order's wait, then the list's: twice a list", times(both))
@@ -260,15 +261,11 @@ impl Shop {
 
     /// The longest wait for what takes so many delays.
     fn patience(&self, delays: u32) -> Duration {
-        if self.delay.is_zero() { MAX_DELAY + ANSWER } else { ANSWER + self.delay * (delays + 1) }
+        if self.delay.is_zero() { FIRST_LIST } else { ANSWER + self.delay * (delays + 1) }
     }
 
-    /// How many times the delay of the shop it is since `began`.
-    fn delays(&self, began: Instant) -> f64 {
-        began.elapsed().as_secs_f64() / self.delay.as_secs_f64()
-    }
-
-    /// The same, up to the last message that came to the clients.
+    /// How many times the delay of the shop it is from `began` to the last message that came to
+    /// the clients.
     fn since(&self, began: Instant, clients: &[Client]) -> f64 {
         let last = clients.iter().filter_map(|client| Some(client.replies().last()?.at)).max();
         (last.unwrap_or(began) - began).as_secs_f64() / self.delay.as_secs_f64()
@@ -297,9 +294,8 @@ impl Shop {
         let patience = self.patience(u32::try_from(count).unwrap_or(1) + 1);
         let min_rows = self.rows;
         wait(&mut clients, patience, |clients| {
-            let has_list =
-                |client: &Client| client.end.is_some() || rows(&client.text()).len() >= min_rows;
-            clients.iter().all(|client| has_list(client) && client.is_quiet())
+            let has_list = |client: &Client| rows(&client.settled()).len() >= min_rows;
+            clients.iter().all(|client| client.end.is_some() || has_list(client))
         });
         for client in &mut clients {
             let list = rows(&client.text());
@@ -310,7 +306,7 @@ impl Shop {
                     return Err(failure.hint(self.is_stuck, HELD).into());
                 }
                 client.ask(&["\n"]);
-                let speaks_second = !rows(&client.reply(self.patience(1))).is_empty();
+                let speaks_second = !rows(&client.reply(2 * ANSWER)).is_empty();
                 let hint = "the list came when something had been sent: it must come unasked";
                 return Err(failure
                     .hint(speaks_second, hint)
@@ -325,7 +321,7 @@ impl Shop {
             // The least of all: on a busy machine, one of them may be late.
             let took = list.at - began;
             self.delay = if is_first { took } else { took.min(self.delay) };
-            self.delay = self.delay.max(Duration::from_millis(1));
+            self.delay = self.delay.clamp(Duration::from_millis(1), FIRST_LIST);
         }
         let list = rows(&clients[0].text());
         Ok((clients, list))
@@ -349,8 +345,11 @@ impl Shop {
             Some(order) => vec![order.clone()],
             None => ORDERS.iter().map(|order| (*order).to_owned()).collect(),
         };
-        let mut attempts = Vec::new();
+        let (began, mut attempts) = (Instant::now(), Vec::new());
         for order in guesses {
+            if began.elapsed() > LEARN + LEARN_DELAYS * self.delay {
+                break;
+            }
             client.ask(&write(&order, id, 1));
             let (notice, took) = self.hear(&mut client);
             attempts.push(client.attempt());
@@ -393,7 +392,7 @@ impl Shop {
         if took < 0.5 && client.end.is_none() && !first.is_empty() {
             let rest = (self.delay * 3 / 2).saturating_sub(began.elapsed());
             wait(slice::from_mut(client), rest, |clients| {
-                clients[0].end.is_some() || clients[0].replies().len() > 1 && clients[0].is_quiet()
+                clients[0].end.is_some() || clients[0].replies().len() > 1 && clients[0].is_over()
             });
         }
         let has_more = client.replies().len() > 1;
@@ -465,8 +464,7 @@ impl Shop {
 }
 
 fn sold_out<T>() -> Outcome<T> {
-    let failure = Failure::new("enough left to buy", "a list in which there is not enough");
-    Err(failure.hint(true, "put more in stock, or start the server again").into())
+    not_tried("not enough is left: put ten of one product in stock, and start the server again")
 }
 
 fn times(delays: f64) -> String {

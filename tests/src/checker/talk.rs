@@ -19,7 +19,7 @@ use echo::preview::Preview;
 pub(crate) const ANSWER: Duration = Duration::from_secs(3);
 
 /// The longest wait for the answer to a guess.
-pub(crate) const GUESS: Duration = Duration::from_millis(600);
+pub(crate) const GUESS: Duration = Duration::from_millis(400);
 
 /// A server that sends nothing for so long has said what it had to say.
 pub(crate) const QUIET: Duration = Duration::from_millis(200);
@@ -27,8 +27,11 @@ pub(crate) const QUIET: Duration = Duration::from_millis(200);
 /// After this long, what is sent goes into a packet of its own.
 const PACKET: Duration = Duration::from_millis(50);
 
-/// How often the streams are looked at.
-const POLL: Duration = Duration::from_millis(2);
+/// A message that takes longer is taken as it is.
+const REPLY: Duration = Duration::from_secs(1);
+
+/// The longest time that is spent on guesses; a server's own delays come on top.
+pub(crate) const LEARN: Duration = Duration::from_secs(40);
 
 /// A check that takes longer is announced.
 const LONG: Duration = Duration::from_secs(2);
@@ -79,6 +82,12 @@ pub(crate) fn not_tried<T>(reason: impl Into<String>) -> Outcome<T> {
     Err(Stop::NotTried(reason.into()))
 }
 
+/// What was sent, and what came of it.
+pub(crate) struct Attempt {
+    sent: Vec<u8>,
+    pub got: String,
+}
+
 /// What a check found wrong, a line for each part, such as `expected: …`.
 pub(crate) struct Failure(Vec<(&'static str, String)>);
 
@@ -95,15 +104,14 @@ impl Failure {
         self
     }
 
-    /// What came for each of several attempts. Attempts with the same outcome are told once.
-    pub fn of_attempts(expected: &str, attempts: &[(Vec<u8>, String)]) -> Self {
+    /// What came of several attempts; those with the same outcome are told once.
+    pub fn of_attempts(expected: &str, attempts: &[Attempt]) -> Self {
         let mut failure = Self(vec![("expected", expected.to_owned())]);
-        for (index, (sent, got)) in attempts.iter().enumerate() {
-            let is_same = |(_, other): &&(Vec<u8>, String)| other == got;
-            if attempts[..index].iter().any(|attempt| is_same(&attempt)) {
+        for (index, Attempt { sent, got }) in attempts.iter().enumerate() {
+            if attempts[..index].iter().any(|other| other.got == *got) {
                 continue;
             }
-            let others = attempts.iter().filter(is_same).count() - 1;
+            let others = attempts[index + 1..].iter().filter(|other| other.got == *got).count();
             let rest = if others > 0 { format!(", and for {others} more") } else { String::new() };
             failure.0.push(("sent", Preview(sent).to_string() + &rest));
             failure.0.push(("got", got.clone()));
@@ -297,6 +305,15 @@ impl Client {
         }
     }
 
+    /// Waits until something has come, for `patience` at most.
+    fn wait_for_byte(&self, patience: Duration) {
+        // On macOS these fail when the server has closed; the next read tells.
+        let _ = self.stream.set_nonblocking(false);
+        let _ = self.stream.set_read_timeout(Some(patience));
+        let _ = self.stream.peek(&mut [0]);
+        let _ = self.stream.set_nonblocking(true);
+    }
+
     fn take(&mut self, bytes: &[u8]) {
         let at = Instant::now();
         if self.is_between || at - self.last_byte >= QUIET {
@@ -318,11 +335,19 @@ impl Client {
     }
 
     pub fn has_replied(&self) -> bool {
-        self.end.is_some() || self.messages.len() > self.first_reply && self.is_quiet()
+        self.end.is_some() || self.messages.len() > self.first_reply && self.is_over()
     }
 
-    pub fn is_quiet(&self) -> bool {
-        self.end.is_some() || self.last_byte.elapsed() >= QUIET
+    /// Whether the last message is over, or as long as one may be.
+    pub fn is_over(&self) -> bool {
+        let began = self.messages.last().map(|message| message.at.elapsed());
+        self.last_byte.elapsed() >= QUIET || began.is_some_and(|began| began >= REPLY)
+    }
+
+    /// The messages that are over, as text.
+    pub fn settled(&self) -> String {
+        let over = self.messages.len() - usize::from(!self.messages.is_empty() && !self.is_over());
+        self.messages[..over].iter().map(Message::text).collect()
     }
 
     /// The messages since something was asked.
@@ -339,9 +364,13 @@ impl Client {
         String::from_utf8_lossy(&self.bytes()).into_owned()
     }
 
-    /// What was sent, and what came of it.
-    pub fn attempt(&self) -> (Vec<u8>, String) {
-        (self.sent.clone(), self.got())
+    /// How long ago something was asked.
+    pub fn seconds(&self) -> f64 {
+        self.asked.elapsed().as_secs_f64()
+    }
+
+    pub fn attempt(&self) -> Attempt {
+        Attempt { sent: self.sent.clone(), got: self.got() }
     }
 
     /// What came since something was asked, to be shown: the last two messages.
@@ -349,7 +378,7 @@ impl Client {
         let replies = self.replies();
         let last = &replies[replies.len().saturating_sub(2)..];
         let shown = last.iter().map(|message| Preview(&message.bytes).to_string());
-        let nothing = || format!("nothing for {:.1} s", self.asked.elapsed().as_secs_f64());
+        let nothing = || format!("nothing for {:.1} s", self.seconds());
         let end = self.end.clone().or_else(|| replies.is_empty().then(nothing));
         shown.chain(end).collect::<Vec<_>>().join(", then ")
     }
@@ -380,7 +409,10 @@ pub(crate) fn wait(
             cli::notice(format_args!("waiting: {check}\n"));
             task.set(None);
         }
-        thread::sleep(POLL);
+        match clients {
+            [client] if client.end.is_none() => client.wait_for_byte(Duration::from_millis(40)),
+            _ => thread::sleep(Duration::from_millis(10)),
+        }
     }
 }
 

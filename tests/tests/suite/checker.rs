@@ -1,9 +1,8 @@
-//! The checker: right servers pass, even minimal ones, each mistake fails its own checks, and
+//! The checker: right servers pass, however they write, each mistake fails its own checks, and
 //! every run ends.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,28 +12,53 @@ use tests::checker::{EXERCISES, Report, check};
 use tests::{Program, Server, program, taken_addr};
 
 /// How long the shops of this file take.
-const DELAY: Duration = Duration::from_millis(500);
+const DELAY: Duration = Duration::from_millis(300);
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Checks a server; returns the report as data and as text.
-fn checked(exercise: &str, addr: &str) -> (Report, String) {
+fn checked(exercise: &str, addr: &str, example: Option<&str>) -> (Report, String) {
     let mut text = Vec::new();
-    let report = check(exercise, addr, None, &mut text).unwrap();
+    let report = check(exercise, addr, example, &mut text).unwrap();
     (report, String::from_utf8(text).unwrap())
 }
 
+/// Checks all of these at once: each must fail the checks that begin so, and no others.
+fn check_all(servers: Vec<(&str, String, &[&str])>) {
+    thread::scope(|scope| {
+        for (exercise, addr, fails) in servers {
+            scope.spawn(move || {
+                let (report, text) = checked(exercise, &addr, None);
+                let mut pairs = report.asked.iter().zip(fails);
+                let are_those = pairs.all(|(name, start)| name.starts_with(start));
+                assert!(are_those && report.asked.len() == fails.len(), "{fails:?}:\n{text}");
+            });
+        }
+    });
+}
+
 #[test]
-fn right_servers_pass_and_each_mistake_fails_its_own_checks() {
+fn our_servers_hold_all_and_go_further() {
     let ours = [
         ("echo", Server::start(program!("echo-server"), &[])),
         ("random-stream", Server::start(program!("random-stream-server"), &[])),
         ("math", Server::start(program!("math-server"), &[])),
-        ("shop", Server::start(program!("shop-server"), &["--delay", "0.5"])),
+        ("shop", Server::start(program!("shop-server"), &["--delay", "0.3"])),
     ];
+    thread::scope(|scope| {
+        for (exercise, server) in &ours {
+            scope.spawn(|| {
+                let (report, text) = checked(exercise, &server.addr, None);
+                assert!(report.holds(true), "{text}");
+            });
+        }
+    });
+}
+
+#[test]
+fn right_servers_pass_however_they_write() {
     let barest = Program::start(program!("echo-barest"), &["127.0.0.1:0"]);
-    let barest = barest.stdout.wait("listening on ").replace("listening on ", "");
-    let no_lock = Server::start(program!("shop-server"), &["--delay", "0.5", "--no-lock"]);
+    let barest_addr = barest.stdout.wait("listening on ").replace("listening on ", "");
     let trimmed = |line: &str, mut stream: TcpStream| stream.write_all(line.trim_end().as_bytes());
     let with_cr_lf = |line: &str, mut stream: TcpStream| write!(stream, "{}\r\n", line.trim_end());
     let per_packet = |mut stream: TcpStream| {
@@ -42,51 +66,124 @@ fn right_servers_pass_and_each_mistake_fails_its_own_checks() {
         let length = stream.read(&mut buffer)?;
         stream.write_all(&buffer[..length])
     };
+    let at_the_end = |mut stream: TcpStream| {
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        stream.write_all(text.as_bytes())
+    };
+    let after_cr_lf = |mut stream: TcpStream| {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte)?;
+            line.extend(byte);
+        }
+        stream.write_all(&line)
+    };
+    let greets = |mut stream: TcpStream| {
+        writeln!(stream, "Welcome! What shall come back?")?;
+        for (index, line) in BufReader::new(stream.try_clone()?).lines().enumerate() {
+            writeln!(stream, "message {index}, you said: {}", line?)?;
+        }
+        Ok(())
+    };
+    let random = |index: u32| index * 7919 % 97;
+    check_all(vec![
+        ("echo", barest_addr, &[]),
+        ("echo", serve(false, by_line(trimmed)), &[]),
+        ("echo", serve(false, by_line(with_cr_lf)), &[]),
+        ("echo", serve(false, per_packet), &[]),
+        ("echo", serve(false, at_the_end), &[]),
+        ("echo", serve(true, after_cr_lf), &[]),
+        ("echo", serve(true, greets), &[]),
+        ("random-stream", numbers(move |i| (i, format!("0.{}\r\n", random(i)))), &[]),
+        ("random-stream", numbers(move |i| (i, format!("{:5}", random(i)))), &[]),
+        (
+            "random-stream",
+            numbers(move |i| (i, format!("{{\"rank\":{i},\"number\":{}}}", random(i)))),
+            &[],
+        ),
+        ("math", serve(true, math(&["a decimal comma"])), &[]),
+        ("math", serve(true, math(&["a token a line", "n - 1"])), &[]),
+        ("math", serve(true, math(&["many questions", "says when it is wrong"])), &[]),
+        ("math", serve(true, math(&["English", "labels", "greets", "two decimals"])), &[]),
+        ("math", serve(true, math(&["commas", "labels"])), &[]),
+        ("shop", shop(&[]), &[]),
+        ("shop", shop(&["a table", "one moment"]), &[]),
+        ("shop", shop(&["JSON", "on two lines"]), &[]),
+    ]);
+}
+
+#[test]
+fn what_cannot_be_guessed_is_shown_by_an_example() {
+    let cases = [
+        ("math", serve(true, math(&["JSON"])), r#"{"do":"somme","with":[1, 2, 3]}\n=\n"#),
+        ("shop", shop(&["by name"]), r"take 3 of 1\n"),
+    ];
+    thread::scope(|scope| {
+        for (exercise, addr, example) in &cases {
+            scope.spawn(move || {
+                let (report, text) = checked(exercise, addr, Some(example));
+                assert_eq!(report.asked, [""; 0], "{text}");
+            });
+        }
+    });
+    // Without it, the failure says what was tried, and how to show one.
+    let (_, text) = checked("math", &serve(true, math(&["JSON"])), None);
+    assert!(text.contains("        sent: \"max\\n4\\n27\\n13\\n=\\n\", and for "), "{text}");
+    assert!(text.contains(" is asked, such as --say 'somme 1 2 3 =\\n'\n"), "{text}");
+    for (exercise, example) in
+        [("math", "somme 1 2"), ("math", "1 2 3 ="), ("shop", "1 2"), ("math", r"\x"), ("echo", "")]
+    {
+        let error = check(exercise, &cases[0].1, Some(example), io::sink()).unwrap_err();
+        assert!(error.to_string().starts_with("--say"), "{error:#}");
+    }
+}
+
+#[test]
+fn each_mistake_fails_its_own_checks() {
+    let no_lock = Server::start(program!("shop-server"), &["--delay", "0.3", "--no-lock"]);
     let capitals =
         |line: &str, mut stream: TcpStream| stream.write_all(line.to_uppercase().as_bytes());
     let without_accents = |line: &str, mut stream: TcpStream| {
         stream.write_all(line.replace(|char: char| !char.is_ascii(), "").as_bytes())
     };
+    let grows = |mut stream: TcpStream| {
+        let (mut all, mut lines) = (String::new(), BufReader::new(stream.try_clone()?));
+        while lines.read_line(&mut all)? > 0 {
+            stream.write_all(all.as_bytes())?;
+        }
+        Ok(())
+    };
     let random = |index: u32| format!("{}\n", index * 7919 % 97);
     let stops = |index| if index < 6 { index } else { 1000 };
-    // Each server, and how the checks begin that it fails.
-    let servers: Vec<(&str, String, &[&str])> = vec![
-        // These do no more than the statement says.
-        ("echo", barest, &[]),
-        ("echo", serve(false, by_line(trimmed)), &[]),
-        ("echo", serve(false, by_line(with_cr_lf)), &[]),
-        ("echo", serve(false, per_packet), &[]),
-        ("random-stream", numbers(|index| (index, format!("0.{}\r\n", index * 7919 % 97))), &[]),
-        ("math", serve(true, math(&["a decimal comma"])), &[]),
-        ("math", serve(true, math(&["a token a line", "n - 1"])), &[]),
-        ("math", serve(true, math(&["a token a line"])), &[]),
-        ("math", serve(true, math(&["many questions", "says when it is wrong"])), &[]),
-        ("shop", shop(&[]), &[]),
-        // These have a mistake.
-        ("echo", serve(true, by_line(capitals)), &["a string comes", "the next", "a string with"]),
+    let one_number = |mut stream: TcpStream| writeln!(stream, "42");
+    let no_string: &[&str] = &["a string comes", "the next", "a string with", "a string of"];
+    check_all(vec![
+        ("echo", serve(true, by_line(capitals)), no_string),
         ("echo", serve(true, by_line(without_accents)), &["a string with accents"]),
+        ("echo", serve(true, grows), &["a string of 100 bytes"]),
+        (
+            "echo",
+            once(by_line(|line: &str, mut to: TcpStream| write!(to, "{line}"))),
+            &no_string[1..],
+        ),
+        ("random-stream", numbers(move |i| (i / 2 * 2, random(i))), &["a number comes each"]),
+        ("random-stream", numbers_every(0.6, move |i| (i, random(i))), &["a number comes each"]),
+        ("random-stream", numbers_every(1.4, move |i| (i, random(i))), &["a number comes each"]),
         (
             "random-stream",
-            numbers(move |index| (index / 2 * 2, random(index))),
-            &["a number comes each"],
+            numbers(move |i| (stops(i), random(i))),
+            &["a number comes each", "when a client"],
         ),
+        ("random-stream", numbers(|i| (i, "42\n".to_owned())), &["the numbers are"]),
+        ("random-stream", numbers(|i| (i, format!("{i}\n"))), &["the numbers are"]),
         (
             "random-stream",
-            numbers(move |index| (index / 8, random(index))),
-            &["a number comes each"],
+            serve(true, one_number),
+            &["a number comes each", "three", "the numbers", "when the first", "when a client"],
         ),
-        (
-            "random-stream",
-            numbers(move |index| (stops(index), random(index))),
-            &["a number comes each"],
-        ),
-        ("random-stream", numbers(|index| (index, "42\n".to_owned())), &["the numbers differ"]),
-        (
-            "random-stream",
-            serve(true, |mut stream| writeln!(stream, "42")), // One number, and the end.
-            &["a number comes each", "the numbers differ", "three clients", "when one client"],
-        ),
-        ("math", serve(true, math(&["integers"])), &["an answer may", "numbers may"]),
+        ("math", serve(true, math(&["integers"])), &["a mean", "numbers may"]),
         ("math", serve(true, math(&["from zero"])), &["`min`", "`max`"]),
         ("math", serve(false, math(&["many questions"])), &["two clients"]),
         (
@@ -94,7 +191,7 @@ fn right_servers_pass_and_each_mistake_fails_its_own_checks() {
             serve(true, math(&["a token a line", "one list for all"])),
             &["two clients", "a client that breaks off"],
         ),
-        ("math", serve(true, math(&["dies of words"])), &["a client that breaks off"]),
+        ("math", serve(true, math(&["many questions", "keeps its list"])), &["the next question"]),
         ("shop", shop(&["lists under the write lock"]), &["four lists"]),
         ("shop", shop(&["lists under no lock"]), &["a list that comes", "an order that comes"]),
         ("shop", shop(&["waits after the list"]), &["an order that comes"]),
@@ -106,27 +203,15 @@ fn right_servers_pass_and_each_mistake_fails_its_own_checks() {
         ("shop", shop(&["checks before the lock"]), &["two buyers", "nothing is"]),
         (
             "shop",
+            shop(&["sells what it has not"]),
+            &["an order of too many", "an order that comes", "two buyers", "nothing is"],
+        ),
+        (
+            "shop",
             no_lock.addr.clone(),
             &["two orders", "a list that comes", "two buyers", "nothing is"],
         ),
-    ];
-    thread::scope(|scope| {
-        for (exercise, addr, fails) in &servers {
-            scope.spawn(move || {
-                let (report, text) = checked(exercise, addr);
-                let asked = report.asked;
-                assert_eq!(asked.len(), fails.len(), "{exercise}:\n{text}");
-                let mut pairs = asked.iter().zip(*fails);
-                assert!(pairs.all(|(name, start)| name.starts_with(start)), "{fails:?}:\n{text}");
-            });
-        }
-        for (exercise, server) in &ours {
-            scope.spawn(|| {
-                let (report, text) = checked(exercise, &server.addr);
-                assert!(report.holds(true), "{text}");
-            });
-        }
-    });
+    ]);
 }
 
 #[test]
@@ -147,25 +232,67 @@ fn a_failure_says_what_was_sent_expected_and_received_with_a_hint_that_is_true()
             by_line(move |_: &str, mut stream: TcpStream| stream.write_all(answer.as_bytes())),
         )
     };
+    let greets = |mut stream: TcpStream| {
+        writeln!(stream, "welcome")?;
+        io::copy(&mut stream.try_clone()?, &mut stream).map(drop)
+    };
+    let never_ends = |mut stream: TcpStream| {
+        io::copy(&mut stream.try_clone()?, &mut stream)?;
+        thread::sleep(SECOND * 60);
+        Ok(())
+    };
+    let half_close = |mut stream: TcpStream| {
+        let mut buffer = vec![0; 200_000];
+        loop {
+            let length = stream.read(&mut buffer)?;
+            thread::sleep(SECOND / 10);
+            if length == 0
+                || stream.set_nonblocking(true).is_ok() && matches!(stream.peek(&mut [0]), Ok(0))
+            {
+                return Ok(());
+            }
+            stream.set_nonblocking(false)?;
+            stream.write_all(&buffer[..length])?;
+        }
+    };
     let cases = [
         (
             "echo",
-            say("bonjour\nbonjour\n"),
-            "        sent: \"bonjour\\n\"\n    expected: the same string\n         \
-             got: \"bonjour\\nbonjour\\n\"\n        hint: something was added\n",
+            say("bon jour\n"),
+            "    expected: the string `bonjour`\n        sent: \"bonjour\\n\"\n         got: \
+             \"bon jour\\n\", then the end of the stream\n",
         ),
+        ("echo", serve(true, greets), "        hint: a greeting came first\n"),
+        (
+            "echo",
+            serve(true, never_ends),
+            "hint: no end: does it stop when a read returns 0 bytes?\n",
+        ),
+        ("echo", serve(true, half_close), "after the client has ended its sending?\n"),
         ("echo", say("\u{feff}bonjour\n"), "        hint: a byte-order mark came first\n"),
-        ("math", say("Résultat : 6\n"), "        hint: one number, with nothing around it\n"),
-        ("math", say("\u{feff}6\n"), "        hint: a byte-order mark came first\n"),
-        ("math", say("5\n"), "    expected: the answer 6\n         got: \"5\"\n- `moyenne`"),
-        ("math", say("error 42: what is somme?\n"), "what is somme?\"\n- `moyenne`"),
-        ("random-stream", numbers(|index| (index, "42".to_owned())), "and none came\n"),
-        ("shop", shop(&["reads as it writes"]), "the lock that it holds?\n"),
+        (
+            "echo",
+            once(|mut stream| io::copy(&mut stream.try_clone()?, &mut stream).map(drop)),
+            "        hint: the first client has left, and the server with it\n- a string with",
+        ),
+        ("math", say("error 42: what is somme?\n"), "got: \"error 42: what is somme?\\n\", then"),
+        (
+            "math",
+            once(by_line(|_: &str, _| Ok(()))),
+            "        hint: then the server was gone; show how",
+        ),
+        ("shop", shop(&["reads as it writes"]), "lock that it holds, or has its thread ended?\n"),
+        ("shop", shop(&["waits for the client"]), "it must come unasked\n- an order is"),
+        (
+            "shop",
+            shop(&["never answers"]),
+            "later list shows the order, but no answer came\n- an order",
+        ),
     ];
     thread::scope(|scope| {
         for (exercise, addr, shown) in &cases {
             scope.spawn(move || {
-                let (_, text) = checked(exercise, addr);
+                let (_, text) = checked(exercise, addr, None);
                 assert!(text.contains(shown), "{shown}\n{text}");
             });
         }
@@ -176,19 +303,27 @@ fn a_failure_says_what_was_sent_expected_and_received_with_a_hint_that_is_true()
 fn whatever_the_server_does_the_run_ends_and_shows_no_control_character() {
     thread::scope(|scope| {
         for exercise in EXERCISES {
-            for (server, limit) in [
-                (serve(true, |stream| drip(stream, b"", SECOND)), 45),
-                (serve(true, |stream| drip(stream, b"\x1b[2J\x07 ", SECOND / 5)), 45),
-                (serve(true, |stream| drip(stream, &[b'1'; 4096], Duration::ZERO)), 30),
-                (serve(true, |stream| drip(stream, b"\x1b\n\n", Duration::ZERO)), 30),
-                (serve(true, |stream| drip(stream, b"1\t9223372036854775807\tx\n\n", SECOND)), 45),
-                (serve(true, |stream| drip(stream, b"1\n", SECOND / 4)), 45),
+            let example = match exercise {
+                "math" => Some("somme 1 2 3 ="),
+                "shop" => Some("1 3"),
+                _ => None,
+            };
+            for (example, server) in [
+                (None, serve(true, |stream| drip(stream, b"", SECOND))),
+                (example, serve(true, |stream| drip(stream, b"\x1b[2J\x07 1 2\n", SECOND / 5))),
+                (example, serve(true, |stream| drip(stream, &[b'1'; 4096], Duration::ZERO))),
+                (example, serve(true, |stream| drip(stream, b"\x1b\n\n", Duration::ZERO))),
+                (
+                    example,
+                    serve(true, |stream| drip(stream, b"1\t9223372036854775807\tx\n\n", SECOND)),
+                ),
+                (example, serve(true, |stream| drip(stream, b"1\n", SECOND / 4))),
             ] {
                 scope.spawn(move || {
                     let began = Instant::now();
-                    let (report, text) = checked(exercise, &server);
+                    let (report, text) = checked(exercise, &server, example);
                     assert!(!report.asked.is_empty() || !report.further.is_empty(), "{text}");
-                    assert!(began.elapsed() < SECOND * limit, "{exercise}:\n{text}");
+                    assert!(began.elapsed() < SECOND * 45, "{exercise}:\n{text}");
                     let mut shown = text.chars().filter(|character| *character != '\n');
                     assert!(!shown.any(char::is_control), "{exercise}:\n{text}");
                 });
@@ -226,6 +361,18 @@ fn serve(
     addr
 }
 
+/// Starts a server that ends with its first client.
+fn once(handle: impl Fn(TcpStream) -> io::Result<()> + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        drop(listener);
+        let _ = handle(stream);
+    });
+    addr
+}
+
 /// Handles one line, and closes.
 fn by_line(
     handle: impl Fn(&str, TcpStream) -> io::Result<()> + Clone,
@@ -248,41 +395,60 @@ fn drip(mut stream: TcpStream, bytes: &[u8], pause: Duration) -> io::Result<()> 
 /// A random-stream server whose number `index` is what `number` says, so many seconds after the
 /// client came.
 fn numbers(number: impl Fn(u32) -> (u32, String) + Clone + Send + 'static) -> String {
+    numbers_every(1.0, number)
+}
+
+/// The same, with a unit of its own instead of a second.
+fn numbers_every(
+    unit: f64,
+    number: impl Fn(u32) -> (u32, String) + Clone + Send + 'static,
+) -> String {
     serve(true, move |mut stream| {
         let began = Instant::now();
         for index in 0.. {
-            let (seconds, number) = number(index);
-            thread::sleep((SECOND * seconds).saturating_sub(began.elapsed()));
+            let (units, number) = number(index);
+            let due = SECOND.mul_f64(unit * f64::from(units));
+            thread::sleep(due.saturating_sub(began.elapsed()));
             stream.write_all(number.as_bytes())?;
         }
         Ok(())
     })
 }
 
-/// A math server that knows the statement's five words, and one question a connection, but for
-/// the `ways` in which it is another one.
+/// A math server that knows the statement's five words, and answers one question a connection,
+/// each on a line such as `somme 1 2 3 =`, but for the `ways` in which it is another one.
 fn math(
     ways: &'static [&'static str],
 ) -> impl Fn(TcpStream) -> io::Result<()> + Clone + Send + 'static {
     let is = |way| ways.contains(&way);
-    let has_died = Arc::new(AtomicBool::new(false));
     let shared = Arc::new(Mutex::new(Vec::new()));
     move |mut stream| {
+        if is("greets") {
+            write!(stream, "Hello, client 7! What shall it be? ")?;
+        }
         let mut lines = BufReader::new(stream.try_clone()?).lines();
-        while let Some(line) = lines.next().transpose()? {
-            if has_died.load(Ordering::SeqCst) {
-                return Ok(());
+        let mut kept = Vec::new();
+        while let Some(mut text) = lines.next().transpose()? {
+            while (is("a token a line") || is("JSON")) && !text.ends_with('=') {
+                let Some(line) = lines.next().transpose()? else { return Ok(()) };
+                shared.lock().unwrap().extend(line.parse::<f64>());
+                text += &format!(" {line}");
             }
-            let mut words: Vec<_> = line.split(' ').map(str::to_owned).collect();
-            while is("a token a line") && words.last().is_some_and(|word| word != "=") {
-                let Some(word) = lines.next().transpose()? else { return Ok(()) };
-                shared.lock().unwrap().extend(word.parse::<f64>());
-                words.push(word);
-            }
-            let [action, numbers @ .., equals] = &words[..] else { return Ok(()) };
-            let numbers: Option<Vec<f64>> = numbers.iter().map(|word| word.parse().ok()).collect();
-            has_died.fetch_or(is("dies of words") && numbers.is_none(), Ordering::SeqCst);
-            let (Some(mut numbers), "=") = (numbers, &**equals) else {
+            let between: &[char] = if is("JSON") {
+                let form = text.strip_prefix(r#"{"do":""#).zip(text.strip_suffix("]} ="));
+                let Some((rest, _)) = form else { return Ok(()) };
+                text = rest.replace(r#"","with":["#, " ").replace("]}", "");
+                &[' ', ',']
+            } else if is("commas") {
+                &[':', ',']
+            } else {
+                &[' ']
+            };
+            let Some(text) = text.strip_suffix('=') else { return writeln!(stream, "what?") };
+            let mut words = text.split(between).filter(|word| !word.is_empty());
+            let action = words.next().unwrap_or_default();
+            let numbers: Result<Vec<f64>, _> = words.map(str::parse).collect();
+            let Ok(mut numbers) = numbers else {
                 if is("says when it is wrong") {
                     writeln!(stream, "erreur")?;
                     continue;
@@ -292,16 +458,23 @@ fn math(
             if is("one list for all") {
                 numbers = std::mem::take(&mut shared.lock().unwrap());
             }
+            if is("keeps its list") {
+                kept.append(&mut numbers);
+                numbers.clone_from(&kept);
+            }
             if is("integers") && numbers.iter().any(|number| number.fract() != 0.0) {
                 return Ok(());
             }
-            if is("from zero") && ["min", "max"].contains(&&**action) {
+            if is("from zero") && ["min", "max"].contains(&action) {
                 numbers.push(0.0);
             }
-            let Some(answer) = answer(action, &numbers, is("n - 1")) else { return Ok(()) };
-            let answer = if is("integers") { answer.trunc() } else { answer }.to_string();
+            let Some(answer) = answer(action, &numbers, ways) else { return Ok(()) };
+            let answer = if is("integers") { answer.trunc() } else { answer };
+            let answer =
+                if is("two decimals") { format!("{answer:.2}") } else { answer.to_string() };
+            let label = if is("labels") { "The answer to 3 questions or fewer is " } else { "" };
             let sign = if is("a decimal comma") { "," } else { "." };
-            writeln!(stream, "{}", answer.replace('.', sign))?;
+            writeln!(stream, "{label}{}", answer.replace('.', sign))?;
             if !is("many questions") {
                 return Ok(());
             }
@@ -310,53 +483,92 @@ fn math(
     }
 }
 
-fn answer(action: &str, numbers: &[f64], is_sample: bool) -> Option<f64> {
+fn answer(action: &str, numbers: &[f64], ways: &[&str]) -> Option<f64> {
     let n: f64 = numbers.iter().map(|_| 1.0).sum();
     let mean = numbers.iter().sum::<f64>() / n;
     let squares: f64 = numbers.iter().map(|number| (number - mean).powi(2)).sum();
+    let [sum, average, deviation] = if ways.contains(&"English") {
+        ["sum", "mean", "stddev"]
+    } else {
+        ["somme", "moyenne", "écart-type"]
+    };
     Some(match action {
-        "somme" => numbers.iter().sum(),
-        "moyenne" => mean,
-        "écart-type" => (squares / if is_sample { n - 1.0 } else { n }).sqrt(),
         "min" => numbers.iter().copied().fold(f64::INFINITY, f64::min),
         "max" => numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        _ if action == sum => numbers.iter().sum(),
+        _ if action == average => mean,
+        _ if action == deviation => {
+            (squares / if ways.contains(&"n - 1") { n - 1.0 } else { n }).sqrt()
+        }
         _ => return None,
     })
 }
 
-/// A shop that takes one order a client, but for the `ways` in which it is another one.
+/// A shop that takes one order a client, `ID QUANTITY`, but for the `ways` in which it is another
+/// one.
 fn shop(ways: &'static [&'static str]) -> String {
     let is = |way| ways.contains(&way);
     let product = |id, quantity, name: &str| Product { id, quantity, name: name.to_owned() };
-    let stock = Arc::new(RwLock::new(vec![product(1, 10, "Keyboard"), product(2, 1, "Torch")]));
+    let stock = [product(1, 30, "Keyboard"), product(2, 3, "Mug of 35 cl"), product(3, 1, "Torch")];
+    let stock = Arc::new(RwLock::new(stock.to_vec()));
     serve(true, move |mut stream| {
-        let list = |stock: &[Product]| -> String {
-            thread::sleep(DELAY);
-            stock.iter().map(|product| format!("{product}\n")).collect()
+        let mut input = BufReader::new(stream.try_clone()?);
+        let show = |stock: &[Product]| -> String {
+            let row = |Product { id, quantity, name }: &Product| match ways {
+                ["a table", ..] => format!("| {id:3} | {name:12} | {quantity:5} |\n"),
+                ["JSON", ..] => {
+                    format!("{{\"id\":{id},\"name\":\"{name}\",\"left\":{quantity}}},")
+                }
+                _ => format!("{id}\t{quantity}\t{name}\n"),
+            };
+            stock.iter().map(row).collect()
         };
+        let wait = || thread::sleep(DELAY);
+        if is("waits for the client") {
+            input.read_line(&mut String::new())?;
+        }
+        if is("one moment") {
+            writeln!(stream, "Welcome, customer 12. One moment…")?;
+        }
         let text = if is("lists under the write lock") {
-            list(&stock.write().unwrap())
+            let stock = stock.write().unwrap();
+            wait();
+            show(&stock)
         } else if is("waits after the list") {
-            let text = stock.read().unwrap().iter().map(|product| format!("{product}\n")).collect();
-            thread::sleep(DELAY);
+            let text = show(&stock.read().unwrap());
+            wait();
             text
         } else if is("lists under no lock") {
-            thread::sleep(DELAY);
-            stock.read().unwrap().iter().map(|product| format!("{product}\n")).collect()
+            wait();
+            show(&stock.read().unwrap())
         } else {
-            list(&stock.read().unwrap())
+            let stock = stock.read().unwrap();
+            wait();
+            show(&stock)
         };
         writeln!(stream, "{text}")?;
         let mut line = String::new();
-        if BufReader::new(&stream).read_line(&mut line)? == 0 {
-            return Ok(());
+        input.read_line(&mut line)?;
+        if is("on two lines") {
+            line = line.replace('\n', " ");
+            if input.read_line(&mut line)? == 0 {
+                return Ok(());
+            }
+        } else if is("by name") {
+            let words: Vec<_> = line.split_whitespace().collect();
+            line = match words[..] {
+                ["take", quantity, "of", id] => format!("{id} {quantity}"),
+                _ => String::new(),
+            };
+        }
+        if is("one moment") {
+            writeln!(stream, "One moment…")?;
         }
         let order = line.parse::<Order>();
         let find = |stock: &[Product]| {
             let order = order.as_ref().ok()?;
-            let is_it =
-                |product: &Product| product.id == order.id && product.quantity >= order.quantity;
-            stock.iter().position(is_it)
+            let is_enough = |quantity| quantity >= order.quantity || is("sells what it has not");
+            stock.iter().position(|product| product.id == order.id && is_enough(product.quantity))
         };
         let early = is("checks before the lock").then(|| {
             let found = find(&stock.read().unwrap());
@@ -369,12 +581,15 @@ fn shop(ways: &'static [&'static str]) -> String {
             drop(stock.read());
         }
         let (Some(found), Ok(order)) = (found, &order) else {
-            return writeln!(stream, "error: no");
+            return writeln!(stream, "sorry");
         };
         if !is("orders at once") {
-            thread::sleep(DELAY);
+            wait();
         }
         guard[found].quantity -= order.quantity;
-        writeln!(stream, "confirmed: {}", guard[found].quantity)
+        if is("never answers") {
+            return Ok(());
+        }
+        writeln!(stream, "sold")
     })
 }
