@@ -1,6 +1,7 @@
 //! Cutting a stream of bytes into tokens.
 
 use std::io::{BufRead, BufReader, Read};
+use std::mem;
 
 use anyhow::{Result, ensure};
 use echo::preview::Preview;
@@ -16,14 +17,14 @@ const CAPACITY: usize = 64 * 1024;
 ///
 /// How the bytes arrived makes no difference: a token that was cut in two by the end of a packet
 /// is whole again here, and many that came in one packet are taken one by one. A `=` is taken
-/// as soon as it arrives. What is not UTF-8 becomes `?`.
+/// as soon as it arrives.
 #[derive(Debug)]
 pub struct Tokens<R> {
     input: BufReader<R>,
     /// Whole tokens and the space between them.
     text: String,
-    /// Where the next token starts.
-    start: usize,
+    /// Where the last token that was taken ends.
+    end: usize,
     /// A token whose end has not arrived yet.
     cut: Vec<u8>,
 }
@@ -32,57 +33,63 @@ impl<R: Read> Tokens<R> {
     /// Tokens of `input`, read up to 64 KiB at a time.
     pub fn new(input: R) -> Self {
         let input = BufReader::with_capacity(CAPACITY, input);
-        Self { input, text: String::new(), start: 0, cut: Vec::new() }
+        Self { input, text: String::new(), end: 0, cut: Vec::new() }
     }
 
-    /// The next token; `None` at the end of the stream.
-    ///
-    /// # Errors
-    ///
-    /// When reading fails, or when the token is longer than 4 KiB.
+    /// The next token; `None` at the end of the stream. Each byte that is not UTF-8 becomes `?`.
+    /// It is an error when reading fails, or when the token is longer than 4 KiB.
     pub fn next_token(&mut self) -> Result<Option<&str>> {
-        while self.start == self.text.len() {
+        let start = loop {
+            let unread = self.text[self.end..].trim_ascii_start();
+            if !unread.is_empty() {
+                break self.text.len() - unread.len();
+            }
             if !self.read()? {
                 return Ok(None);
             }
-        }
-        let unread = &self.text[self.start..];
-        let end = unread.bytes().position(|byte| byte.is_ascii_whitespace());
-        let (token, rest) = unread.split_at(end.unwrap_or(unread.len()));
-        check_length(token.as_bytes())?;
-        self.start = self.text.len() - rest.trim_ascii_start().len();
+        };
+        let unread = &self.text[start..];
+        let length = match unread.bytes().position(ends_token) {
+            Some(0) => 1, // It is a `=`.
+            Some(length) => length,
+            None => unread.len(),
+        };
+        let token = &unread[..length];
+        ensure!(length <= LONGEST, "a token of more than {LONGEST} bytes: {}", Preview(token));
+        self.end = start + length;
         Ok(Some(token))
     }
 
-    /// Reads on until there are whole tokens; `false` at the end of the stream.
-    ///
-    /// They are turned into text together, which is much faster than one by one.
+    /// Reads once, and turns all tokens that are whole now into text together, which is much
+    /// faster than one by one; `false` at the end of the stream.
     fn read(&mut self) -> Result<bool> {
-        loop {
-            check_length(&self.cut)?;
-            let bytes = self.input.fill_buf()?;
-            let length = bytes.len();
-            self.cut.extend_from_slice(bytes);
-            self.input.consume(length);
-            let end = self.cut.iter().rposition(|byte| byte.is_ascii_whitespace() || *byte == b'=');
-            // What follows may go on, unless the stream has ended.
-            let end = if length == 0 { self.cut.len() } else { end.map_or(0, |last| last + 1) };
-            let text = String::from_utf8(self.cut.drain(..end).collect());
-            // `?` has one byte, so that no token is longer than what was sent.
-            let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace('\u{fffd}', "?");
-            let text = text.unwrap_or_else(|error| lossy(error.as_bytes()));
-            self.text = text.replace('=', " = ");
-            self.start = self.text.len() - self.text.trim_ascii_start().len();
-            if end > 0 || length == 0 {
-                return Ok(end > 0);
-            }
+        let bytes = self.input.fill_buf()?;
+        let length = bytes.len();
+        let end = bytes.iter().rposition(|byte| ends_token(*byte));
+        let mut end = end.map_or(0, |last| self.cut.len() + last + 1);
+        self.cut.extend_from_slice(bytes);
+        self.input.consume(length);
+        // What follows may go on, unless the stream has ended, or it is too long already.
+        if length == 0 || self.cut.len() - end > LONGEST {
+            end = self.cut.len();
         }
+        let rest = self.cut.split_off(end);
+        let whole = String::from_utf8(mem::replace(&mut self.cut, rest));
+        self.text = whole.unwrap_or_else(|error| with_question_marks(error.as_bytes()));
+        self.end = 0;
+        Ok(length > 0 || end > 0)
     }
 }
 
-fn check_length(token: &[u8]) -> Result<()> {
-    ensure!(token.len() <= LONGEST, "a token of more than {LONGEST} bytes: {}", Preview(token));
-    Ok(())
+/// Whether a token ends before `byte`. Most bytes are digits, so these are told first.
+fn ends_token(byte: u8) -> bool {
+    !byte.is_ascii_digit() && (byte.is_ascii_whitespace() || byte == b'=')
+}
+
+/// Text as long as `bytes`, so that no token becomes longer or shorter than what was sent.
+fn with_question_marks(bytes: &[u8]) -> String {
+    let chunks = bytes.utf8_chunks();
+    chunks.flat_map(|chunk| [chunk.valid().to_owned(), "?".repeat(chunk.invalid().len())]).collect()
 }
 
 #[cfg(test)]
@@ -91,98 +98,74 @@ mod tests {
 
     use super::*;
 
-    /// Gives `input` in pieces of the lengths that `cuts` gives in turn.
-    struct Pieces<'a, C> {
-        input: &'a [u8],
-        cuts: C,
-    }
+    /// Bytes that arrive in pieces of this length.
+    struct Pieces<'a>(&'a [u8], usize);
 
-    impl<C: Iterator<Item = usize>> Read for Pieces<'_, C> {
+    impl Read for Pieces<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let length = self.cuts.next().unwrap_or(usize::MAX).min(buffer.len());
-            self.input.read(&mut buffer[..length])
+            let length = buffer.len().min(self.1);
+            self.0.read(&mut buffer[..length])
         }
     }
 
-    struct NeverRead;
-
-    impl Read for NeverRead {
-        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-            panic!("it is read")
-        }
-    }
-
-    /// The tokens of `input`, up to the first error.
-    fn tokens(input: impl Read) -> Vec<String> {
+    /// All tokens of `input`.
+    fn tokens(input: impl Read) -> Result<Vec<String>> {
         let mut tokens = Tokens::new(input);
         let mut list = Vec::new();
-        loop {
-            match tokens.next_token() {
-                Ok(Some(token)) => list.push(token.to_owned()),
-                Ok(None) => return list,
-                Err(error) => {
-                    list.push(format!("error: {error}"));
-                    return list;
+        while let Some(token) = tokens.next_token()? {
+            list.push(token.to_owned());
+        }
+        Ok(list)
+    }
+
+    #[test]
+    fn white_space_separates_and_an_equals_sign_stands_alone_wherever_the_stream_is_cut() {
+        for (input, expected) in [
+            (
+                &b"\r\n sum\t1\n\n-2.5  =\x0c\xc3\xa9cart-type ="[..],
+                &["sum", "1", "-2.5", "=", "écart-type", "="][..],
+            ),
+            (b"sum 1=min 22 ==333", &["sum", "1", "=", "min", "22", "=", "=", "333"]),
+            (b" \n ", &[]),
+            (b"", &[]),
+            // What is not UTF-8, beside a U+FFFD that was sent.
+            (
+                b"\xef\xbf\xbd\xff 1\xc3 \xe2\x82 2\xef\xbf\xbd \xc3",
+                &["\u{fffd}?", "1?", "??", "2\u{fffd}", "?"],
+            ),
+        ] {
+            for length in 1..=input.len().max(1) {
+                let found = tokens(Pieces(input, length)).unwrap();
+                assert_eq!(found, expected, "in pieces of {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_is_at_most_4_kib_long_as_it_was_sent() {
+        for (sent, shown) in [(&b"9"[..], "9"), (b"\xff", "?"), (b"\xe2\x82", "??")] {
+            let longest = sent.repeat(LONGEST / sent.len());
+            let error =
+                format!("a token of more than 4096 bytes: \"{}\"…", &shown.repeat(80)[..80]);
+            for length in [1, 3, LONGEST, CAPACITY] {
+                assert_eq!(tokens(Pieces(&longest, length)).unwrap()[0].len(), LONGEST);
+                for more in ["9", "9 ", &"9".repeat(CAPACITY)] {
+                    let longer = [&longest, more.as_bytes()].concat();
+                    let found = tokens(Pieces(&longer, length)).unwrap_err();
+                    assert_eq!(found.to_string(), error, "{} in pieces of {length}", longer.len());
                 }
             }
         }
     }
 
     #[test]
-    fn white_space_separates_and_an_equals_sign_stands_alone() {
-        let expected = ["sum", "1", "-2.5", "=", "écart-type", "="];
-        assert_eq!(tokens(&b"\r\n sum\t1\n\n-2.5  =\x0c\xc3\xa9cart-type ="[..]), expected);
-        assert_eq!(tokens(&b"sum 1=min 2 =="[..]), ["sum", "1", "=", "min", "2", "=", "="]);
-        assert_eq!(tokens(&b" \n "[..]), [""; 0]);
-        assert_eq!(tokens(&b""[..]), [""; 0]);
-    }
-
-    #[test]
-    fn a_cut_anywhere_makes_no_difference() {
-        let input = "  sum 1 22 333\r\n= écart-type 4\n=max 5==".as_bytes();
-        let whole = tokens(input);
-        assert_eq!(whole.len(), 12);
-        for cut in 1..input.len() {
-            assert_eq!(tokens(Pieces { input, cuts: [cut].into_iter() }), whole, "cut at {cut}");
+    fn what_came_before_an_error_is_taken_first_and_nothing_more_has_to_come() {
+        let (input, mut more) = (format!("sum 1={}", "9".repeat(LONGEST + 1)), &b"more"[..]);
+        let mut tokens = Tokens::new(input.as_bytes().chain(&mut more));
+        for token in ["sum", "1", "="] {
+            assert_eq!(tokens.next_token().unwrap(), Some(token));
         }
-        for length in 1..input.len() {
-            let cuts = std::iter::repeat(length);
-            assert_eq!(tokens(Pieces { input, cuts }), whole, "pieces of {length}");
-        }
-    }
-
-    #[test]
-    fn a_token_across_the_buffers_end_is_whole() {
-        let input = "1234567 ".repeat(CAPACITY / 4);
-        for skipped in 0..8 {
-            let all = tokens(&input.as_bytes()[skipped..]);
-            assert!(all[1..].iter().all(|token| token == "1234567"), "{skipped} skipped");
-            assert_eq!(all.len(), CAPACITY / 4 - usize::from(skipped == 7), "{skipped} skipped");
-        }
-    }
-
-    #[test]
-    fn a_token_is_at_most_4_kib_long() {
-        let longest = "9".repeat(LONGEST);
-        assert_eq!(tokens(longest.as_bytes()), [longest.as_str()]);
-        for length in [LONGEST + 1, CAPACITY, 2 * CAPACITY] {
-            let found = tokens("9".repeat(length).as_bytes());
-            let error = "error: a token of more than 4096 bytes: \"999";
-            assert!(found[0].starts_with(error), "{found:?}");
-        }
-        // What came before it is taken first, and no more has to come.
-        let start = format!("sum 1 = {}", "9".repeat(LONGEST + 1));
-        let found = tokens(start.as_bytes().chain(NeverRead));
-        assert_eq!((&found[..3], found.len()), (&["sum", "1", "="].map(str::to_owned)[..], 4));
-    }
-
-    #[test]
-    fn bytes_that_are_not_utf_8_never_grow_a_token() {
-        assert_eq!(tokens(&[0xff; LONGEST][..]), ["?".repeat(LONGEST)]);
-        let input = b"sum 1\xff \xc3 2\xc3";
-        for length in 1..=input.len() {
-            let cuts = std::iter::repeat(length);
-            assert_eq!(tokens(Pieces { input, cuts }), ["sum", "1?", "?", "2?"], "by {length}");
-        }
+        assert!(tokens.next_token().is_err());
+        assert_eq!(more, b"more");
     }
 }
