@@ -37,15 +37,17 @@ fn converse(session: &Session) -> Result<()> {
             continue; // It follows no action, so there is nothing to answer.
         }
         let action: Action = token.parse()?;
-        let mut statistics = Statistics::new(action);
+        let mut statistics = Statistics::default();
         loop {
-            match tokens.next_token()?.context("the input ended before =")? {
-                "=" => break,
-                token => statistics.push(parse_number(token)?),
+            let token = tokens.next_token()?.context("the input ended before =")?;
+            if token == "=" {
+                break;
             }
+            let place = statistics.count() + 1;
+            statistics.push(parse_number(token).with_context(|| format!("number {place}"))?);
         }
-        let answer = format_number(statistics.answer()?);
-        session.log(format_args!("{action} of {} numbers: {answer}", statistics.count()));
+        let answer = format_number(statistics.answer(action)?);
+        session.log(format_args!("{action} of {statistics}: {answer}"));
         session.send_line(answer)?;
     }
     Ok(())

@@ -26,6 +26,8 @@ fn converse(server: &Server, text: impl AsRef<[u8]>) -> String {
 fn every_action_is_answered_on_one_connection() {
     let server = Server::start(SERVER, &[]);
     assert_eq!(converse(&server, CONVERSATION), ANSWERS);
+    server.log().wait("client 1: sum of 3 numbers: 0.5");
+    server.log().wait("client 1: max of 1 number: 0.1");
     server.log().wait("client 1: disconnected");
 }
 
@@ -48,19 +50,30 @@ fn a_wrong_word_ends_its_own_conversation_with_a_reason() {
     }
     for (text, reason) in [
         ("produit 1 2 =", "error: expected sum, mean, stddev, min or max, not \"produit\"\n"),
-        ("mean =", "error: the mean of no numbers is undefined\n"),
+        ("sum = mean =", "0\nerror: the mean of no numbers is undefined\n"),
+        ("stddev =", "error: the stddev of no numbers is undefined\n"),
+        ("min =", "error: the min of no numbers is undefined\n"),
+        ("max =", "error: the max of no numbers is undefined\n"),
         ("sum 1 = 2 =", "1\nerror: expected sum, mean, stddev, min or max, not \"2\"\n"),
         ("sum 1 2", "error: the input ended before =\n"),
     ] {
         assert_eq!(converse(&server, text), reason);
     }
-    assert_eq!(
-        converse(&server, b"sum 1 \xff ="),
-        "error: expected a number, such as -2.5 or 1e-7, not \"?\"\n"
-    );
     other.send("2 =\n");
     assert_eq!(other.line(), "3");
-    server.log().wait_for_count(": lost: ", 9);
+    server.log().wait_for_count(": lost: ", 11);
+}
+
+#[test]
+fn a_refused_number_says_which_of_its_question_it_was() {
+    let server = Server::start(SERVER, &[]);
+    let numbers = "1 ".repeat(100_000);
+    for (client, token, shown) in [(1, &b"x"[..], "x"), (2, b"\xff\xef\xbf\xbd", "?\u{fffd}")] {
+        let question = [b"max 1 2 = sum ", numbers.as_bytes(), token, b" ="].concat();
+        let reason = "number 100001: expected a number, such as -2.5 or 1e-7, not";
+        assert_eq!(converse(&server, question), format!("2\nerror: {reason} \"{shown}\"\n"));
+        server.log().wait(&format!("client {client}: lost: {reason} \"{shown}\""));
+    }
 }
 
 #[test]
@@ -130,7 +143,12 @@ fn the_client_says_the_servers_reason() {
     let server = Server::start(SERVER, &[]);
     for (args, input, answer, reason) in [
         (&["max"][..], "", "", "the max of no numbers is undefined"),
-        (&[], "sum 1 =\nsum x", "1", "expected a number, such as -2.5 or 1e-7, not \"x\""),
+        (
+            &[],
+            "sum 1 =\nsum x",
+            "1",
+            "number 1: expected a number, such as -2.5 or 1e-7, not \"x\"",
+        ),
         (
             &["somme", "1", "=", "deux"],
             "",
