@@ -59,24 +59,20 @@ mod tests {
     #[test]
     fn names_are_english_or_french_in_any_case() {
         for (action, names) in [
-            (Action::Sum, &["sum", "SUM", "somme"][..]),
-            (Action::Mean, &["mean", "Average", "MOYENNE"]),
+            (Action::Sum, "sum SUM somme"),
+            (Action::Mean, "mean Average MOYENNE"),
             (
                 Action::StandardDeviation,
-                &["stddev", "écart-type", "ÉCART-TYPE", "E\u{301}cart-type", "ecart-type"],
+                "stddev écart-type ÉCART-TYPE E\u{301}cart-type ecart-type",
             ),
-            (Action::Min, &["min", "Min"]),
-            (Action::Max, &["max", "MAX"]),
+            (Action::Min, "min Min"),
+            (Action::Max, "max MAX"),
         ] {
-            for name in names {
+            for name in names.split(' ') {
                 assert_eq!(name.parse::<Action>().unwrap(), action, "{name}");
             }
-            assert_eq!(action.to_string().parse::<Action>().unwrap(), action);
+            assert_eq!(action.to_string(), names.split(' ').next().unwrap());
         }
-    }
-
-    #[test]
-    fn another_name_is_refused() {
         let error = "produit".parse::<Action>().unwrap_err().to_string();
         assert_eq!(error, r#"expected sum, mean, stddev, min or max, not "produit""#);
     }

@@ -11,16 +11,6 @@
 //! [`Action`], numbers, `=`, which needs no space around it. The answer is one line. Then
 //! the next action may follow. A `=` that follows no action is skipped.
 //!
-//! ```text
-//! $ nc 127.0.0.1 7003
-//! sum 1 2
-//! 3 =
-//! 6
-//! MOYENNE 1 2 6 = min 4 -2.5 =
-//! 3
-//! -2.5
-//! ```
-//!
 //! Numbers are finite decimal `f64`s: `-3`, `2.5`, `1e-7`. An answer is the shortest
 //! decimal that reads back as the same `f64`. The numbers are not stored, so there may be as
 //! many as you like: [`Statistics`] takes them one by one in constant memory.

@@ -3,11 +3,7 @@
 use anyhow::{Result, bail};
 use echo::preview::Preview;
 
-/// Reads a finite decimal number.
-///
-/// # Errors
-///
-/// When `token` is not a decimal number, or is beyond ±1.8 × 10³⁰⁸.
+/// Reads a decimal number. It is an error when `token` is none, or is beyond ±1.8 × 10³⁰⁸.
 pub fn parse_number(token: &str) -> Result<f64> {
     let preview = Preview(token);
     match token.parse::<f64>() {
@@ -33,14 +29,9 @@ mod tests {
 
     #[test]
     fn decimals_are_read() {
-        for (token, number) in [
-            ("-3", -3.0),
-            ("2.5", 2.5),
-            ("1e-7", 1e-7),
-            ("+.5E1", 5.0),
-            ("7.", 7.0),
-            ("1e-400", 0.0),
-        ] {
+        for (token, number) in
+            [("-3", -3.0), ("2.5", 2.5), ("+.5E1", 5.0), ("7.", 7.0), ("1e-400", 0.0)]
+        {
             assert_eq!(parse_number(token).unwrap().to_bits(), f64::to_bits(number), "{token}");
         }
     }
@@ -63,24 +54,18 @@ mod tests {
     fn a_number_is_written_short_and_reads_back_the_same() {
         for (number, decimal) in [
             (6.0, "6"),
-            (0.0, "0"),
             (-0.1, "-0.1"),
             (0.1 + 0.2, "0.30000000000000004"),
             (1e15, "1000000000000000"),
             (1e16, "1e16"),
             (0.0001, "0.0001"),
             (0.000_09, "9e-5"),
-            (1e-7, "1e-7"),
             (f64::MAX, "1.7976931348623157e308"),
             (5e-324, "5e-324"),
         ] {
             assert_eq!(format_number(number), decimal);
             assert_eq!(parse_number(decimal).unwrap().to_bits(), number.to_bits());
         }
-    }
-
-    #[test]
-    fn zero_has_no_sign() {
-        assert_eq!(format_number(-0.0), "0");
+        assert_eq!([0.0, -0.0].map(format_number), ["0", "0"]);
     }
 }
