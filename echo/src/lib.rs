@@ -29,47 +29,20 @@
 //! - [`client`]: connecting, sending and receiving at once;
 //! - [`lines`]: lines of bounded length;
 //! - [`preview`]: text from the peer, made safe to show;
+//! - [`socket`]: what a timeout is;
 //! - [`cli`]: arguments, printing, exit status.
 //!
-//! # How a server ends a conversation
-//!
 //! A client that is refused, and one whose conversation fails, is sent a last line `error:
-//! REASON`, unless it would run into a reply that was cut. Then the server shuts down its
-//! sending side, and discards what the client still sends, for up to a second (a lingering
-//! close).
-//!
-//! # How a server learns that a client is gone
-//!
-//! | the client | the server sees | after |
-//! | --- | --- | --- |
-//! | closes, or is killed, with nothing left to read | the end of the stream | the network's delay |
-//! | closes, or is killed, with something left to read | a reset | the network's delay |
-//! | vanishes: host down, cable cut | silence | `--timeout` |
-//! | stops reading | a write that makes no progress | one to two `--timeout`s, once the buffers are full |
-//!
-//! A kill looks like a close because it is one: the client's kernel closes the
-//! connection for it. A vanished host tells nobody. A server that waits to read is saved
-//! by its timeout. `random-stream`, for which a silent client is normal, goes on until the
-//! send buffer is full or the kernel stops retransmitting, on Linux after about 15 minutes
-//! ([`tcp_retries2`]). Keepalive probes and `TCP_USER_TIMEOUT` would tell sooner, but std
-//! has no call that sets them.
-//!
-//! Connections that arrive faster than they are accepted wait in the kernel's accept
-//! queue, for which std asks for 128 places. When it is full, Linux drops the end of the
-//! handshake, and the client's kernel tries again after 1 s; under SYN cookies, a client
-//! that has already sent something may be reset instead. Std has no call for a longer
-//! queue.
-//!
-//! When memory runs out, std ends the process: a server cannot prevent that.
+//! REASON`, unless that would run into a reply that was cut.
 //!
 //! [RFC 862]: https://www.rfc-editor.org/rfc/rfc862
-//! [`tcp_retries2`]: https://www.kernel.org/doc/html/latest/networking/ip-sysctl.html
 
 pub mod cli;
 pub mod client;
 pub mod lines;
 pub mod preview;
 pub mod server;
+pub mod socket;
 
 /// Where the server listens unless `--addr` says otherwise.
 pub const ADDR: &str = "127.0.0.1:7001";

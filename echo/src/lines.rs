@@ -1,30 +1,34 @@
 //! Lines of bounded length.
 
-use std::io::{self, BufRead, Read};
+use std::io::{BufRead, Read};
 
 use anyhow::{Result, ensure};
+
+/// How a line begins that tells an error: `error: REASON`.
+pub const ERROR: &str = "error:";
 
 /// Reads a line of at most `limit` bytes, without its end (LF or CR LF); `None` is the end
 /// of the stream. What is not UTF-8 becomes `�`.
 ///
-/// # Errors
-///
-/// When reading fails, when the line is longer, and, with [`io::ErrorKind::UnexpectedEof`],
-/// when the stream ends in the middle of the line: it may have been cut, as `1 10` may be to `1 1`.
+/// Fails when reading fails, when the line is longer, and when the stream ends in the middle of
+/// the line: it may have been cut, as `1 10` may be to `1 1`.
 pub fn read_line(reader: &mut impl BufRead, limit: usize) -> Result<Option<String>> {
     let mut line = Vec::new();
     let with_end = limit as u64 + 2;
-    reader.take(with_end).read_until(b'\n', &mut line)?;
-    if line.is_empty() {
+    if reader.take(with_end).read_until(b'\n', &mut line)? == 0 {
         return Ok(None);
     }
-    let whole = line.strip_suffix(b"\n").map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    ensure!(whole.unwrap_or(&line).len() <= limit, "a line of more than {limit} bytes");
-    let Some(line) = whole else {
-        let cut = "the stream ended in the middle of a line";
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, cut).into());
-    };
-    Ok(Some(String::from_utf8_lossy(line).into_owned()))
+    let text = text(&line, limit)?;
+    ensure!(line.ends_with(b"\n"), "the stream ended in the middle of a line");
+    Ok(Some(text))
+}
+
+/// The text of a line, without its end; fails when it is longer than `limit` bytes.
+pub(crate) fn text(line: &[u8], limit: usize) -> Result<String> {
+    let without_end = line.strip_suffix(b"\n").map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let line = without_end.unwrap_or(line);
+    ensure!(line.len() <= limit, "a line of more than {limit} bytes");
+    Ok(String::from_utf8_lossy(line).into_owned())
 }
 
 #[cfg(test)]

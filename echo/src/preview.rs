@@ -1,7 +1,6 @@
 //! Text from the peer, made safe to show.
 
 use std::fmt;
-use std::str::{self, Utf8Error};
 
 /// How many characters of a text are shown.
 const MAX_LENGTH: usize = 80;
@@ -41,48 +40,9 @@ fn cut(text: &str) -> (&str, &str) {
     }
 }
 
-/// Turns a stream of bytes into text for a terminal: what is not UTF-8 becomes `�`, and a
-/// character that is cut by the end of a read waits for its rest.
-#[derive(Debug, Default)]
-pub struct Decoder {
-    bytes: Vec<u8>,
-}
-
-impl Decoder {
-    /// The text that `bytes` complete; no bytes mean the end.
-    pub fn decode(&mut self, bytes: &[u8]) -> String {
-        self.bytes.extend_from_slice(bytes);
-        let last = self.bytes.utf8_chunks().last().map_or(&[][..], |chunk| chunk.invalid());
-        let may_go_on = |error: Utf8Error| error.error_len().is_none() && !bytes.is_empty();
-        let is_cut = str::from_utf8(last).is_err_and(may_go_on);
-        let end = self.bytes.len() - if is_cut { last.len() } else { 0 };
-        String::from_utf8_lossy(&self.bytes.drain(..end).collect::<Vec<_>>()).into_owned()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_stream_is_decoded_the_same_wherever_it_is_cut() {
-        let bytes =
-            b"l'\xc3\xa9t\xc3\xa9 \xf0\x9f\xa6\x80 \xe9t\xe9 \xff\xe2\x82 \xe2\x82\xac\xf0\x9f";
-        let whole = String::from_utf8_lossy(bytes);
-        for length in 1..=bytes.len() {
-            let mut decoder = Decoder::default();
-            let pieces = bytes.chunks(length).chain([&[][..]]);
-            assert_eq!(pieces.map(|piece| decoder.decode(piece)).collect::<String>(), whole);
-        }
-    }
-
-    #[test]
-    fn a_character_is_shown_as_soon_as_it_is_whole() {
-        let mut decoder = Decoder::default();
-        assert_eq!(decoder.decode(b"\xc3"), "");
-        assert_eq!(decoder.decode(b"\xa9\xe9"), "é");
-        assert_eq!(decoder.decode(b"t"), "\u{fffd}t");
-    }
 
     fn preview(text: impl AsRef<[u8]>) -> String {
         Preview(text).to_string()

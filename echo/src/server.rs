@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::cli;
+use crate::cli::{self, check_addr};
 
 pub use log::Log;
-pub use session::{Session, is_timeout, without_waiting};
+pub use session::Session;
 
-/// The stack of a client's thread, in bytes; only the pages that it touches are resident.
+/// The stack of a client's thread, in bytes. Only the pages that it touches are resident.
 const STACK_SIZE: usize = 256 * 1024;
 
 /// How many refused clients may have a lingering close at the same time.
@@ -32,12 +32,13 @@ pub struct Limits {
     /// Serve at most N clients at once, and refuse the others
     // A process has room for about 16000 threads: then Linux's limit on memory maps
     // (`vm.max_map_count`) makes std abort.
-    #[arg(long, value_name = "N", default_value = "1000")]
+    #[arg(long, value_name = "N", default_value = "1000", allow_hyphen_values = true)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub max_clients: u16,
 
     /// Drop a client that stalls this long; 0 waits forever
     #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = cli::seconds)]
+    #[arg(allow_hyphen_values = true)]
     pub timeout: Duration,
 }
 
@@ -50,13 +51,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on `addr` and opens the log, whose first line tells the address.
-    ///
-    /// # Errors
-    ///
-    /// When `addr` is not an address of this machine, is in use, or needs privileges, and
-    /// when the log's thread cannot be started.
+    /// Listens on `addr` and opens the log, whose first line tells the address. Fails when `addr`
+    /// is not an address of this machine, is in use, or needs privileges, and when the log's thread
+    /// cannot be started.
     pub fn bind(exercise: &str, addr: &str, limits: Limits) -> Result<Self> {
+        check_addr(exercise, addr).with_context(|| format!("cannot listen on {addr}"))?;
         let listener = TcpListener::bind(addr).map_err(|error| cannot_listen(addr, &error))?;
         let log = Log::open(io::stdout()).context("cannot start a thread for the log")?;
         log.event(format_args!("{exercise} server listening on {}", listener.local_addr()?));
@@ -68,26 +67,33 @@ impl Server {
         let Limits { max_clients, timeout } = self.limits;
         let converse = Arc::new(converse);
         let (clients, refusals) = (Permit::default(), Permit::default());
+        let thread = || thread::Builder::new().stack_size(STACK_SIZE);
         let mut number = 0;
         loop {
             let (stream, peer) = self.accept();
             number += 1;
-            let session = Session::new(number, stream, timeout, self.log.clone());
+            let session = Arc::new(Session::new(number, stream, timeout, self.log.clone()));
             session.log(format_args!("connected from {peer}"));
 
-            let Some(permit) = acquire(&clients, max_clients) else {
-                let plural = if max_clients == 1 { "" } else { "s" };
-                let reason = format!("server full ({max_clients} client{plural})");
-                session.refuse(&reason, acquire(&refusals, MAX_REFUSALS));
-                continue;
-            };
             let (client, converse) = (Arc::clone(&session), Arc::clone(&converse));
-            let thread = thread::Builder::new()
-                .name(format!("client {number}"))
-                .stack_size(STACK_SIZE)
-                .spawn(move || client.serve(&*converse, permit));
-            if let Err(error) = thread {
-                session.refuse(&format!("cannot start a thread: {error}"), None);
+            let served = match acquire(&clients, max_clients) {
+                None => Err(server_full(max_clients)),
+                Some(permit) => thread()
+                    .spawn(move || {
+                        client.serve(&*converse);
+                        drop(permit);
+                    })
+                    .context("cannot start a thread"),
+            };
+            if let Err(reason) = served {
+                session.refuse(&reason);
+                if let Some(permit) = acquire(&refusals, MAX_REFUSALS) {
+                    // Without a thread for its lingering close, it is closed at once.
+                    let _ = thread().spawn(move || {
+                        session.drain();
+                        drop(permit);
+                    });
+                }
             }
         }
     }
@@ -119,12 +125,17 @@ fn acquire(pool: &Permit, limit: u16) -> Option<Permit> {
     (Arc::strong_count(pool) <= limit.into()).then(|| Arc::clone(pool))
 }
 
+fn server_full(max_clients: u16) -> anyhow::Error {
+    let plural = if max_clients == 1 { "" } else { "s" };
+    anyhow!("server full ({max_clients} client{plural})")
+}
+
 fn cannot_listen(addr: &str, error: &io::Error) -> anyhow::Error {
     let hint = match error.kind() {
         io::ErrorKind::AddrInUse => {
             "stop the program that listens there, or choose another port, such as --addr 127.0.0.1:0"
         }
-        _ => "choose an address of this machine and a port above 1023, such as 127.0.0.1:7001",
+        _ => "choose an address of this machine, and a port above 1023",
     };
     anyhow!("cannot listen on {addr}: {error}\n{hint}")
 }

@@ -21,13 +21,11 @@
 
 mod action;
 mod number;
-mod questions;
 mod statistics;
 mod tokens;
 
 pub use action::Action;
 pub use number::{format_number, parse_number};
-pub use questions::Questions;
 pub use statistics::Statistics;
 pub use tokens::Tokens;
 

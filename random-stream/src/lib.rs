@@ -34,7 +34,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use echo::server::{is_timeout, without_waiting};
+use echo::socket::{is_timeout, without_waiting};
 
 /// Where the server listens unless `--addr` says otherwise.
 pub const ADDR: &str = "127.0.0.1:7002";
@@ -77,11 +77,8 @@ impl Schedule {
 ///
 /// Most of the wait is a read with a timeout, which a close ends at once. Linux may end it late
 /// by an eighth of its length, so it is set to eight ninths of the time. The rest is the nap,
-/// and then reads that do not wait find out whether the client closed meanwhile.
-///
-/// # Errors
-///
-/// When the connection was reset, or the kernel gave up on it.
+/// and then reads that do not wait find out whether the client closed meanwhile. Fails when the
+/// connection was reset, or the kernel gave up on it.
 pub fn closes_before(due: Instant, stream: &TcpStream) -> io::Result<bool> {
     let mut discarded = [0; 4096];
     loop {

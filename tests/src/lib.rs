@@ -10,7 +10,7 @@
 pub mod checker;
 
 use std::fmt::Debug;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::mem;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -204,10 +204,15 @@ impl Program {
         Output { status: status.code(), stdout: text(&self.stdout), stderr: text(&self.stderr) }
     }
 
+    /// Closes its standard input.
+    pub fn end_input(&mut self) {
+        drop(self.child.stdin.take());
+    }
+
     /// Closes its standard input, and waits for its end.
     #[track_caller]
     pub fn finish(mut self) -> Output {
-        drop(self.child.stdin.take());
+        self.end_input();
         self.end()
     }
 }
@@ -235,6 +240,29 @@ pub fn limited(limit: &str, path: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{limit}; exec \"$0\" \"$@\""), path]);
     command
+}
+
+/// Starts the program at `path` at a terminal. What is written to it is typed, and its `stdout` is
+/// what the terminal shows, with a line end for each `>`, so that a prompt is a line. On Linux
+/// only, with util-linux's `script`.
+#[track_caller]
+pub fn at_terminal(path: &str, args: &[&str]) -> Program {
+    struct Screen(ChildStdout);
+    impl Read for Screen {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = self.0.read(buffer)?;
+            buffer[..length]
+                .iter_mut()
+                .filter(|byte| **byte == b'>')
+                .for_each(|byte| *byte = b'\n');
+            Ok(length)
+        }
+    }
+    let line = [&[path], args].concat().join(" ");
+    let mut command = Command::new("script");
+    let (mut program, stdout) = Program::spawn_unread(command.args(["-qec", &line, "/dev/null"]));
+    program.stdout = Lines::of(Screen(stdout));
+    program
 }
 
 /// Runs a program, with `input` as its standard input, to its end.
@@ -399,6 +427,39 @@ pub fn serve(question: &str, answer: impl Into<Vec<u8>>) -> String {
         let _ = stream.read_to_end(&mut Vec::new());
     });
     addr
+}
+
+/// Starts a server that takes one client after another, each with `converse`; returns its
+/// address.
+#[track_caller]
+pub fn listen(mut converse: impl FnMut(TcpStream) + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there are ports");
+    let addr = listener.local_addr().expect("it listens").to_string();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            converse(stream.expect("a client connects"));
+        }
+    });
+    addr
+}
+
+/// Starts a forwarder to `addr` that cuts the connection when either side ends its sending, as
+/// nginx's `stream` and redir do; returns its address.
+#[track_caller]
+pub fn cutting_forwarder(addr: &str) -> String {
+    let addr = addr.to_owned();
+    listen(move |client| {
+        let server = TcpStream::connect(&addr).expect("the server listens");
+        for (from, to) in [(&client, &server), (&server, &client)] {
+            let open = "there are descriptors";
+            let mut pair = [from.try_clone().expect(open), to.try_clone().expect(open)];
+            thread::spawn(move || {
+                let [from, to] = &mut pair;
+                let _ = io::copy(from, to);
+                pair.map(|stream| stream.shutdown(Shutdown::Both))
+            });
+        }
+    })
 }
 
 /// An address that refuses connections: the client's end of the returned connection, so that no

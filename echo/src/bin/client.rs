@@ -8,7 +8,6 @@ use anyhow::{Result, ensure};
 use clap::Parser;
 use echo::cli;
 use echo::client::Client;
-use echo::preview::Decoder;
 
 /// Sends a line, or all of its input, to the echo server and prints the reply.
 #[derive(Parser)]
@@ -30,6 +29,7 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     let args = Args::parse();
     let mut server = Client::connect("echo", &args.addr)?;
+    server.awaits("the echo, with the sending ended in case the server answers only then");
     if args.words.is_empty() {
         if io::stdin().is_terminal() {
             cli::notice(format_args!("type lines, then {} to end\n", cli::END_OF_INPUT));
@@ -41,21 +41,15 @@ fn run() -> Result<()> {
         server.send(Cursor::new(line))?;
     }
 
-    let mut received = 0;
-    let mut decoder = Decoder::default();
-    let mut buffer = vec![0; 64 * 1024];
+    let (mut received, mut buffer) = (0, vec![0; 64 * 1024]);
     loop {
         let length = server.receive(&mut buffer)?;
-        if io::stdout().is_terminal() {
-            cli::print(decoder.decode(&buffer[..length]))?;
-        } else {
-            cli::print(&buffer[..length])?;
-        }
+        cli::print(&buffer[..length])?;
         received += length as u64;
-        let (sent, is_end) = (server.sent(), length == 0);
-        let is_echo = if is_end { received == sent } else { received <= sent };
+        let sent = server.sent();
+        let is_echo = if length == 0 { received == sent } else { received <= sent };
         ensure!(is_echo, "{sent} bytes were sent, but {received} came back");
-        if is_end {
+        if length == 0 {
             return Ok(());
         }
     }

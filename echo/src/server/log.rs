@@ -36,11 +36,8 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the log, and starts the thread that writes it to `output`.
-    ///
-    /// # Errors
-    ///
-    /// When the thread cannot be started.
+    /// Opens the log, and starts the thread that writes it to `output`; fails when that cannot be
+    /// started.
     pub fn open(output: impl Write + Send + 'static) -> io::Result<Self> {
         let (lines, receiver) = mpsc::sync_channel(CAPACITY);
         let log = Self { opened: Instant::now(), lines, dropped: Arc::default() };

@@ -5,13 +5,13 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 
-use super::{Log, Permit, STACK_SIZE};
+use super::Log;
+use crate::lines::ERROR;
+use crate::socket::{is_timeout, without_waiting};
 
 /// The longest lingering close.
 const LINGER: Duration = Duration::from_secs(1);
@@ -31,8 +31,8 @@ pub struct Session {
 }
 
 impl Session {
-    pub(super) fn new(number: u64, stream: TcpStream, timeout: Duration, log: Log) -> Arc<Self> {
-        Arc::new(Self { number, stream, timeout, log })
+    pub(super) fn new(number: u64, stream: TcpStream, timeout: Duration, log: Log) -> Self {
+        Self { number, stream, timeout, log }
     }
 
     /// The stream itself, for a conversation that sets its own timeouts.
@@ -45,18 +45,15 @@ impl Session {
         self.log.event(format_args!("client {}: {event}", self.number));
     }
 
-    /// Sends `text` and a line end in one write, hence in one segment where it fits.
-    ///
-    /// # Errors
-    ///
-    /// When the connection is gone, or the client takes nothing for `--timeout`.
+    /// Sends `text` and a line end in one write, hence in one segment where it fits. Fails when the
+    /// connection is gone, or the client takes nothing for `--timeout`.
     pub fn send_line(&self, text: impl Display) -> io::Result<()> {
         let mut session = self;
         session.write_all(format!("{text}\n").as_bytes())
     }
 
     /// Runs the conversation, then logs how it ended. The client is told of an error, too.
-    pub(super) fn serve(&self, converse: impl Fn(&Self) -> Result<()>, _permit: Permit) {
+    pub(super) fn serve(&self, converse: impl Fn(&Self) -> Result<()>) {
         let conversation = AssertUnwindSafe(|| {
             self.set_options();
             converse(self)
@@ -75,20 +72,11 @@ impl Session {
         }
     }
 
-    /// Refuses the client without ever blocking the accept loop: the send buffer of a new
-    /// connection is empty, and the lingering close has a thread of its own. Without a permit for
-    /// that, or without a thread, the connection is closed at once.
-    pub(super) fn refuse(self: &Arc<Self>, reason: &str, permit: Option<Permit>) {
-        self.log(format_args!("refused: {reason}"));
-        self.send_error(reason);
-        if let Some(permit) = permit {
-            let session = Arc::clone(self);
-            let drain = move || {
-                session.drain();
-                drop(permit);
-            };
-            let _ = thread::Builder::new().stack_size(STACK_SIZE).spawn(drain);
-        }
+    /// Refuses the client, and tells it why. That never blocks the accept loop: the send buffer of a
+    /// new connection is empty.
+    pub(super) fn refuse(&self, reason: &anyhow::Error) {
+        self.log(format_args!("refused: {reason:#}"));
+        self.send_error(&format!("{reason:#}"));
     }
 
     /// Sets the options of the stream. On macOS that fails when the client has already gone; the
@@ -105,7 +93,7 @@ impl Session {
     fn send_error(&self, reason: &str) {
         // The connection itself may be what failed: then there is nobody to tell.
         let _ = self.stream.set_write_timeout(Some(LINGER));
-        let _ = self.send_line(format_args!("error: {reason}"));
+        let _ = self.send_line(format_args!("{ERROR} {reason}"));
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
@@ -114,7 +102,7 @@ impl Session {
     ///
     /// Closing with unread input resets the connection, and the reset may overtake the error
     /// line.
-    fn drain(&self) {
+    pub(super) fn drain(&self) {
         let end = Instant::now() + LINGER;
         let left = || Some(end.saturating_duration_since(Instant::now()));
         let mut discarded = [0; 4096];
@@ -181,30 +169,6 @@ impl Write for &Session {
     }
 }
 
-/// Reads or writes without waiting: where `operation` would block, it fails with
-/// [`ErrorKind::WouldBlock`].
-///
-/// # Errors
-///
-/// Those of `operation`.
-pub fn without_waiting<T>(
-    stream: &TcpStream,
-    operation: impl FnOnce() -> io::Result<T>,
-) -> io::Result<T> {
-    let _ = stream.set_nonblocking(true);
-    let result = operation();
-    let _ = stream.set_nonblocking(false);
-    result
-}
-
-/// Whether a read or a write reached the timeout set on its socket, or would block.
-///
-/// On Unix, std reports that as `WouldBlock`; `TimedOut` means that the kernel gave up on the
-/// connection, after retransmitting in vain. On Windows both are `TimedOut`.
-pub fn is_timeout(error: &io::Error) -> bool {
-    error.kind() == ErrorKind::WouldBlock || cfg!(windows) && error.kind() == ErrorKind::TimedOut
-}
-
 fn panic_message(panic: &(dyn Any + Send)) -> &str {
     match panic.downcast_ref::<String>() {
         Some(message) => message,
@@ -215,11 +179,12 @@ fn panic_message(panic: &(dyn Any + Send)) -> &str {
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
+    use std::thread;
 
     use super::*;
 
     /// A session, and its client's side.
-    fn session(timeout: Duration) -> (Arc<Session>, TcpStream) {
+    fn session(timeout: Duration) -> (Session, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (stream, _) = listener.accept().unwrap();
@@ -233,7 +198,7 @@ mod tests {
     fn a_read_that_receives_nothing_for_the_timeout_says_so() {
         let (session, _client) = session(Duration::from_millis(50));
         let began = Instant::now();
-        let error = (&*session).read(&mut [0]).unwrap_err();
+        let error = (&session).read(&mut [0]).unwrap_err();
         assert_eq!(error.to_string(), "timed out: nothing received for 0.05 s");
         // On Windows, a read's timeout may end 16 ms early.
         assert!(began.elapsed() >= Duration::from_millis(30));
@@ -246,7 +211,7 @@ mod tests {
         let bytes = vec![b'x'; 1 << 20];
         let error = loop {
             let began = Instant::now();
-            if let Err(error) = (&*session).write(&bytes) {
+            if let Err(error) = (&session).write(&bytes) {
                 assert!(began.elapsed() < session.timeout * 7 / 4, "{:?}", began.elapsed());
                 break error;
             }
@@ -273,16 +238,9 @@ mod tests {
         let (start, mut timeouts) = (Instant::now(), 0);
         while timeouts < 3 {
             let began = Instant::now();
-            assert!((&*session).write(&bytes).unwrap() > 0);
+            assert!((&session).write(&bytes).unwrap() > 0);
             timeouts += usize::from(began.elapsed() >= session.timeout);
             assert!(start.elapsed() < Duration::from_secs(30), "no write waits long enough");
         }
-    }
-
-    #[test]
-    #[cfg_attr(windows, ignore = "Windows reports both with the same error kind")]
-    fn a_timeout_of_the_kernel_is_not_ours() {
-        assert!(is_timeout(&ErrorKind::WouldBlock.into()));
-        assert!(!is_timeout(&ErrorKind::TimedOut.into()));
     }
 }

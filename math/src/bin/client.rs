@@ -1,15 +1,14 @@
 //! The math client sends an action and numbers, and prints the answer.
 
 use std::io::{self, Cursor, IsTerminal, Read};
+use std::iter;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Result, ensure};
 use clap::Parser;
 use echo::cli::{self, END_OF_INPUT};
 use echo::client::{Client, unexpected};
-use math::{Questions, parse_number};
+use math::parse_number;
 
 /// Has the math server compute the sum, mean, stddev, min or max of numbers.
 #[derive(Parser)]
@@ -17,7 +16,6 @@ use math::{Questions, parse_number};
 #[command(after_help = cli::example("math", "client", "mean 1 2 6"))]
 struct Args {
     /// sum, mean, stddev, min or max; by default from standard input
-    #[arg(value_parser = word)]
     action: Option<String>,
 
     /// The numbers; without them, they come from standard input
@@ -34,46 +32,53 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let args = Args::parse();
-    let mut server = Client::connect("math", &args.addr)?;
-    let asked = Arc::new(AtomicU64::new(0));
-    server.send(Questions::new(input(args), Arc::clone(&asked)))?;
-    let mut answered = 0;
-    while let Some(answer) = server.reply()? {
-        ensure!(parse_number(&answer).is_ok(), unexpected(&answer, "a number"));
-        cli::print(answer + "\n")?;
-        answered += 1;
-    }
-    if answered < asked.load(Ordering::SeqCst) {
-        server.expect_reply()?; // There is none: that is the error.
+    let Args { action, numbers, addr } = Args::parse();
+    let mut server = Client::connect("math", &addr)?;
+    server.awaits("the answer");
+    let Some(action) = action else { return converse(&mut server) };
+
+    let rest = if numbers.is_empty() { stdin("numbers") } else { Box::new(io::empty()) };
+    let words: String = iter::once(action).chain(numbers).map(|word| word + " ").collect();
+    let questions = words.split('=').filter(|question| !question.trim().is_empty()).count();
+    // The last `=` is a send of its own: if a server answered at one before it, and closed, this
+    // send fails, and the answer is there all the same.
+    server.send(Cursor::new(words).chain(rest).chain(&b"=\n"[..]))?;
+    for _ in 0..questions {
+        print(server.expect_reply()?)?;
     }
     Ok(())
 }
 
-/// The action and the numbers, from the command line or from standard input.
-fn input(args: Args) -> Box<dyn Read + Send> {
-    let what =
-        if args.action.is_some() { "numbers" } else { "an action and numbers, such as sum 1 2 3" };
-    let words = format!("{} {}", args.action.unwrap_or_default(), args.numbers.join(" "));
-    if !args.numbers.is_empty() {
-        return Box::new(Cursor::new(words));
+/// Sends standard input as it is. Nobody knows how many answers to await, so the sending ends
+/// with the input.
+fn converse(server: &mut Client) -> Result<()> {
+    let input = stdin("an action, numbers and =, such as sum 1 2 3 =");
+    server.send_with(|sender| sender.send_all(input).map(|()| sender.end()))?;
+    let mut answers = 0;
+    while let Some(answer) = server.reply()? {
+        print(answer)?;
+        answers += 1;
     }
+    ensure!(answers > 0 || server.sent() == 0, "the server closed the connection");
+    Ok(())
+}
+
+/// Standard input. At a terminal, says what to type.
+fn stdin(what: &str) -> Box<dyn Read + Send> {
     if io::stdin().is_terminal() {
         cli::notice(format_args!("type {what}, then {END_OF_INPUT} to end\n"));
     }
-    Box::new(Cursor::new(words).chain(io::stdin()))
+    Box::new(io::stdin())
 }
 
-/// Reads a word, whose meaning is left to the server.
-fn word(text: &str) -> Result<String> {
-    let is_word = !text.is_empty() && !text.contains(char::is_whitespace);
-    ensure!(is_word, "expected one word");
-    Ok(text.to_owned())
+fn print(answer: String) -> Result<()> {
+    ensure!(parse_number(&answer).is_ok(), unexpected(&answer, "a number"));
+    cli::print(answer + "\n")
 }
 
 /// Reads a number, or what the server will refuse. For clap, whatever follows the first number is
 /// one, since `-1e-7` would look like an option.
 fn number(text: &str) -> Result<String> {
     ensure!(!text.starts_with("--"), "options go before the numbers");
-    word(text)
+    Ok(text.to_owned())
 }

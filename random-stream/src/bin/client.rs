@@ -13,8 +13,9 @@ use echo::client::{Client, unexpected};
 #[command(after_help = cli::example("random-stream", "client", "--count 5"))]
 struct Args {
     /// End after N numbers
-    #[arg(long, value_name = "N")]
-    count: Option<u64>,
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    #[arg(value_parser = clap::value_parser!(u32).range(0..))]
+    count: Option<u32>,
 
     /// Where the server listens
     #[arg(long, value_name = "HOST:PORT", default_value = random_stream::ADDR)]
@@ -28,7 +29,8 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     let args = Args::parse();
     let mut server = Client::connect("random-stream", &args.addr)?;
-    for _ in 0..args.count.unwrap_or(u64::MAX) {
+    server.awaits("a number");
+    for _ in 0..args.count.map_or(u64::MAX, u64::from) {
         let number = server.expect_reply()?;
         ensure!(number.parse::<i64>().is_ok(), unexpected(&number, "an integer"));
         cli::print(number + "\n")?;

@@ -24,15 +24,16 @@ struct Args {
     limits: Limits,
 
     /// The time from one number to the next
-    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = cli::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "1", allow_hyphen_values = true)]
+    #[arg(value_parser = cli::seconds)]
     interval: Duration,
 
     /// The smallest number
-    #[arg(long, value_name = "N", default_value = "1", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value = "1", allow_hyphen_values = true)]
     min: i64,
 
     /// The largest number
-    #[arg(long, value_name = "N", default_value = "100", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value = "100", allow_hyphen_values = true)]
     max: i64,
 
     /// Do not log each number

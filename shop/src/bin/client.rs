@@ -2,15 +2,18 @@
 
 use std::io::{self, Cursor, IsTerminal, Read};
 use std::process::ExitCode;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, anyhow, ensure};
 use clap::Parser;
 use echo::cli::{self, notice};
-use echo::client::{Client, Sender, unexpected};
+use echo::client::{Client, Sender, ServerError, unexpected};
 use echo::lines::read_line;
 use echo::preview::printable;
-use shop::{LONGEST_ORDER, Product};
+use shop::{CONFIRMED, LONGEST_ORDER, Product};
 
 /// The most products in a list.
 const MAX_PRODUCTS: usize = 1000;
@@ -20,11 +23,11 @@ const MAX_PRODUCTS: usize = 1000;
 #[command(name = "shop-client", version, after_help = cli::example("shop", "client", "1 3"))]
 struct Args {
     /// The product to order; without it, orders come from standard input
-    #[arg(requires = "quantity", allow_negative_numbers = true)]
+    #[arg(requires = "quantity", allow_negative_numbers = true, value_parser = number::<u32>)]
     id: Option<u32>,
 
     /// How many to order
-    #[arg(allow_negative_numbers = true)]
+    #[arg(allow_negative_numbers = true, value_parser = number::<i64>)]
     quantity: Option<i64>,
 
     /// Show the stock, and order nothing
@@ -56,7 +59,7 @@ fn run() -> Result<()> {
 fn receive_stock(server: &mut Client) -> Result<Vec<Product>> {
     let mut stock = Vec::new();
     loop {
-        let line = server.expect_reply()?;
+        let line = server.line()?.context("the server closed the connection before the stock")?;
         if line.is_empty() {
             return Ok(stock);
         }
@@ -66,40 +69,60 @@ fn receive_stock(server: &mut Client) -> Result<Vec<Product>> {
 }
 
 fn table(stock: &[Product]) -> String {
-    let heading = ["ID", "QUANTITY", "NAME"].map(str::to_owned);
-    let row = |product: &Product| {
-        [product.id.to_string(), product.quantity.to_string(), printable(&product.name)]
+    let row = |Product { id, quantity, name }: &Product| {
+        format!("{id:>2}  {quantity:>8}  {}\n", printable(name))
     };
-    let rows: Vec<_> = [heading].into_iter().chain(stock.iter().map(row)).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
-    let (ids, quantities) = (width(0), width(1));
-    rows.iter()
-        .map(|[id, quantity, name]| format!("{id:>ids$}  {quantity:>quantities$}  {name}\n"))
-        .collect()
+    "ID  QUANTITY  NAME\n".to_owned() + &stock.iter().map(row).collect::<String>()
 }
 
 fn order_once(server: &mut Client, id: u32, quantity: i64) -> Result<()> {
     notice("waiting for the answer\n");
     server.send(Cursor::new(format!("{id} {quantity}\n")))?;
-    print_confirmation(&server.expect_reply()?)
+    let answer = server.expect_reply();
+    answer.and_then(|answer| print_confirmation(&answer)).map_err(unanswered)
 }
 
 fn print_confirmation(answer: &str) -> Result<()> {
-    ensure!(answer.starts_with("confirmed: "), unexpected(answer, "confirmed: …"));
+    ensure!(answer.starts_with(CONFIRMED), unexpected(answer, "confirmed: …"));
     cli::print(printable(answer) + "\n")
+}
+
+/// The error of an order: without an answer that can be read, it may have been carried out.
+fn unanswered(error: Error) -> Error {
+    match error.downcast_ref() {
+        Some(ServerError::Broke(reason)) => {
+            anyhow!("{reason}; the order may have been carried out")
+        }
+        _ => error,
+    }
 }
 
 /// Takes one order a line from standard input, until it ends.
 fn take_orders(server: &mut Client) -> Result<()> {
+    let is_pending = Arc::new(AtomicBool::new(false));
     let (answered, answers) = mpsc::sync_channel(1);
-    server.send_with(move |sender| send_orders(sender, &answers))?;
+    let ordered = Arc::clone(&is_pending);
+    server.send_with(move |sender| send_orders(sender, &ordered, &answers))?;
+    if !io::stdin().is_terminal() {
+        notice("waiting for the answers\n");
+    }
+    server.awaits("the server to close");
     let mut refused = 0;
-    while let Some(answer) = server.line().inspect_err(|_| leave_prompt())? {
-        if answer.starts_with("error:") {
-            notice(printable(&answer) + "\n");
-            refused += 1;
-        } else {
-            print_confirmation(&answer)?;
+    loop {
+        let answer = server.reply();
+        let was_pending = is_pending.swap(false, Ordering::SeqCst);
+        match answer.and_then(|answer| answer.map(|answer| print_confirmation(&answer)).transpose())
+        {
+            Ok(Some(())) => {}
+            Ok(None) => break,
+            Err(error) => match error.downcast_ref() {
+                Some(ServerError::Said(reason)) => {
+                    notice(format_args!("error: {reason}\n"));
+                    refused += 1;
+                }
+                _ if was_pending => return Err(unanswered(error)),
+                _ => return Err(error),
+            },
         }
         let _ = answered.try_send(()); // An answer that nobody waits for is shown, too.
     }
@@ -108,7 +131,7 @@ fn take_orders(server: &mut Client) -> Result<()> {
 }
 
 /// Sends one order after another, each when the one before is answered.
-fn send_orders(sender: &Sender, answers: &Receiver<()>) -> Result<()> {
+fn send_orders(sender: &Sender, is_pending: &AtomicBool, answers: &Receiver<()>) -> Result<()> {
     let is_interactive = io::stdin().is_terminal();
     // The last line of a file may lack its end.
     let end: &[u8] = if is_interactive { b"" } else { b"\n" };
@@ -119,9 +142,11 @@ fn send_orders(sender: &Sender, answers: &Receiver<()>) -> Result<()> {
         }
         let line = read_line(&mut input, LONGEST_ORDER).context("cannot read the orders")?;
         let Some(line) = line else {
-            leave_prompt();
+            notice("");
+            sender.end();
             return Ok(());
         };
+        cli::typed();
         let order = line.trim();
         if order.is_empty() {
             continue;
@@ -129,6 +154,7 @@ fn send_orders(sender: &Sender, answers: &Receiver<()>) -> Result<()> {
         if is_interactive {
             notice("waiting for the answer\n");
         }
+        is_pending.store(true, Ordering::SeqCst);
         sender.send(format!("{order}\n"))?;
         if answers.recv().is_err() {
             return Ok(());
@@ -136,9 +162,8 @@ fn send_orders(sender: &Sender, answers: &Receiver<()>) -> Result<()> {
     }
 }
 
-/// Ends the line of a prompt that nothing was typed at.
-fn leave_prompt() {
-    if io::stdin().is_terminal() {
-        notice("\n");
-    }
+/// Reads an ID or a quantity.
+fn number<T: FromStr>(text: &str) -> Result<T> {
+    let number = text.trim().parse().ok();
+    number.context("expected ID QUANTITY, such as 1 3, with an ID from the list")
 }

@@ -28,7 +28,7 @@ struct Args {
     limits: Limits,
 
     /// How long the database takes to list or change the stock
-    #[arg(long, value_name = "SECONDS", default_value = "5", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SECONDS", default_value = "5", allow_hyphen_values = true)]
     #[arg(value_parser = cli::seconds)]
     delay: Duration,
 

@@ -1,5 +1,6 @@
 //! `shop`: the promises of the lock, kept with it and broken without.
 
+use std::io::{Read, Write};
 use std::iter;
 use std::thread;
 use std::time::Instant;
@@ -198,7 +199,8 @@ fn the_client_takes_one_order_a_line_from_a_pipe() {
     let output = server.run(CLIENT, &[], "1 3\n\n9 1\n 1 2"); // With no line end at the end.
     let lines: Vec<_> = output.stdout.lines().skip(5).collect();
     assert_eq!(lines, ["confirmed: 3 x Keyboard, 7 left", "confirmed: 2 x Keyboard, 5 left"]);
-    let expected = "waiting for the stock\nerror: no product 9\nerror: orders refused: 1";
+    let expected = "waiting for the stock\nwaiting for the answers\n\
+                    error: no product 9\nerror: orders refused: 1";
     assert_eq!((output.stderr.as_str(), output.status), (expected, Some(1)));
 }
 
@@ -220,4 +222,34 @@ fn a_refused_order_is_an_error_of_the_client() {
     let expected = "waiting for the stock\nwaiting for the answer\n\
                     error: the quantity must be at least 1";
     assert_eq!((output.stderr.as_str(), output.status), (expected, Some(1)));
+}
+
+#[test]
+fn an_order_that_is_not_two_numbers_is_refused_before_anything_is_sent() {
+    for args in [["one", "3"], ["1", "three"], ["-1", "3"], ["1", "2.5"], ["\r", "1"]] {
+        let output = run(CLIENT, &args, "");
+        let expected = ": expected ID QUANTITY, such as 1 3, with an ID from the list\n";
+        assert!(output.stderr.contains(expected), "{args:?}: {output:?}");
+        assert_eq!((output.stdout.as_str(), output.status), ("", Some(2)), "{args:?}");
+    }
+    let server = Server::start(SERVER, &["--delay", "0"]);
+    assert_eq!(server.run(CLIENT, &["1\r", "3\r"], "").status, Some(0));
+}
+
+#[test]
+fn an_order_whose_answer_is_lost_may_have_been_carried_out() {
+    let lost = "error: the server closed the connection; the order may have been carried out";
+    let wrong = "error: the server sent \"yes\": expected confirmed: …; \
+                 the order may have been carried out";
+    for (args, input) in [(&["1", "3"][..], ""), (&[], "1 3\n2 1\n")] {
+        for (answer, error) in [("", lost), ("yes\n", wrong)] {
+            let addr = tests::listen(move |mut stream| {
+                stream.write_all(b"1\t10\tKeyboard\n\n").unwrap();
+                stream.read_exact(&mut [0; 4]).unwrap();
+                stream.write_all(answer.as_bytes()).unwrap();
+            });
+            let output = run(CLIENT, &[&["--addr", &addr], args].concat(), input);
+            assert_eq!((output.stderr.lines().last(), output.status), (Some(error), Some(1)));
+        }
+    }
 }
