@@ -40,8 +40,6 @@ pub struct Client {
     replies: BufReader<TcpStream>,
     sender: Arc<Sender>,
     sending: Sending,
-    /// Where the thread that sends reports how the sending has ended.
-    report: Receiver<Sending>,
     /// What it waits for, unless it has said so.
     awaited: Option<&'static str>,
     /// What ended the connection after everything was sent, if it was a reset.
@@ -51,8 +49,8 @@ pub struct Client {
 /// How the sending has ended.
 #[derive(Debug)]
 enum Sending {
-    /// It goes on.
-    Unfinished,
+    /// It goes on, and its end will be reported here.
+    Unfinished(Receiver<Sending>),
     /// Everything was sent, or there was nothing to send.
     Complete,
     /// The input could not be read.
@@ -62,19 +60,19 @@ enum Sending {
 }
 
 impl Client {
-    /// Connects to the server of `exercise` at `addr`, and says so on standard error.
-    ///
-    /// Fails when `addr` names no host, nobody listens there, or no answer comes for as long as
-    /// the kernel tries: on Linux about two minutes.
+    /// Connects to the server of `exercise` at `addr`, and says so on standard error; fails when
+    /// `addr` names no host, nobody listens there, or the kernel gives up.
     pub fn connect(exercise: &str, addr: &str) -> Result<Self> {
-        let cannot = || format!("cannot connect to {addr}");
-        cli::check_addr(exercise, addr).with_context(cannot)?;
-        let stream = TcpStream::connect(addr).map_err(|error| match error.kind() {
-            ErrorKind::ConnectionRefused => {
-                let server = cli::command(exercise, "server");
-                anyhow!("{}: {error}\nstart the server with: {server} -- --addr {addr}", cannot())
-            }
-            _ => anyhow!("{}: {error}", cannot()),
+        cli::check_addr(exercise, addr).with_context(|| format!("cannot connect to {addr}"))?;
+        let stream = TcpStream::connect(addr).map_err(|error| {
+            let server = cli::command(exercise, "server");
+            let hint = match error.kind() {
+                ErrorKind::ConnectionRefused => {
+                    format!("\nstart the server with: {server} -- --addr {addr}")
+                }
+                _ => String::new(),
+            };
+            anyhow!("cannot connect to {addr}: {error}{hint}")
         })?;
         // On macOS these fail when the server has already gone; the first read reports that.
         let _ = stream.set_nodelay(true);
@@ -86,16 +84,14 @@ impl Client {
             replies: BufReader::with_capacity(64 * 1024, stream.try_clone()?),
             sender: Arc::new(Sender { stream, sent: 0.into(), awaited: 1.into() }),
             sending: Sending::Complete,
-            report: mpsc::channel().1,
             awaited: None,
             reset: None,
         })
     }
 
     /// What the end of the stream, or an `error` of it, means: success, if everything was sent.
-    ///
-    /// A reset is the end, too, when everything was sent: a server that closes before it has
-    /// read the last of it resets the connection.
+    /// A reset is such an end, too: a server that closes before it has read the last of it resets
+    /// the connection.
     fn end(&mut self, error: Option<io::Error>) -> Result<()> {
         let is_reset = |error: &io::Error| {
             [ErrorKind::ConnectionReset, ErrorKind::ConnectionAborted].contains(&error.kind())
@@ -111,8 +107,10 @@ impl Client {
     }
 
     fn wait_for_sender(&mut self, time: Duration) -> &Sending {
-        if let Ok(sending) = self.report.recv_timeout(time) {
-            self.sending = sending;
+        if let Sending::Unfinished(report) = &self.sending {
+            if let Ok(sending) = report.recv_timeout(time) {
+                self.sending = sending;
+            }
         }
         &self.sending
     }
@@ -124,8 +122,7 @@ impl Client {
     }
 
     /// Sends all of `input` in a thread of its own, and ends the sending when [`Client::receive`]
-    /// has received as many bytes. Fails when the thread cannot be started; an error of `input` is
-    /// returned by what receives.
+    /// has received as many bytes. An error of `input` is returned by what receives.
     pub fn send(&mut self, input: impl Read + Send + 'static) -> Result<()> {
         self.send_with(move |sender| sender.send_all(input))
     }
@@ -136,16 +133,16 @@ impl Client {
         work: impl FnOnce(&Sender) -> Result<()> + Send + 'static,
     ) -> Result<()> {
         let (report, reports) = mpsc::channel();
-        (self.sending, self.report) = (Sending::Unfinished, reports);
+        self.sending = Sending::Unfinished(reports);
         let sender = Arc::clone(&self.sender);
         thread::Builder::new().spawn(move || {
-            let sending = match work(&sender) {
+            let result = work(&sender);
+            let is_complete = result.is_ok();
+            let _ = report.send(match result {
                 Ok(()) => Sending::Complete,
                 Err(error) if error.is::<ServerError>() => Sending::Closed,
                 Err(error) => Sending::Failed(error),
-            };
-            let is_complete = matches!(sending, Sending::Complete);
-            let _ = report.send(sending);
+            });
             sender.take(1);
             if !is_complete {
                 sender.end();
@@ -185,9 +182,8 @@ impl Client {
     }
 
     /// Waits for bytes from the server, and returns how many came; 0 is the end. If not everything
-    /// is back after two seconds of silence, the sending ends: some servers answer only then.
-    ///
-    /// Fails when the connection ends before everything was sent.
+    /// is back after two seconds of silence, the sending ends: some servers answer only then. Fails
+    /// when the connection ends before everything was sent.
     pub fn receive(&mut self, buffer: &mut [u8]) -> Result<usize> {
         if !self.wait(Sender::end)? {
             return Ok(0);
@@ -198,10 +194,9 @@ impl Client {
     }
 
     /// Waits for a line that is not an error, and returns it without its end; `None` is the end of
-    /// the stream. A line may end with the stream, or before a silence of 250 ms.
-    ///
-    /// Fails as [`Client::receive`] does, when the line is longer than 4 KiB, and with the server's
-    /// own words when it begins with `error:`.
+    /// the stream. A line may end with the stream, or before a silence of 250 ms. Fails as
+    /// [`Client::receive`] does, when the line is longer than 4 KiB, and with the server's own
+    /// words when it begins with `error:`.
     pub fn line(&mut self) -> Result<Option<String>> {
         if !self.wait(|_| {})? {
             return Ok(None);

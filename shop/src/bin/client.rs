@@ -3,8 +3,6 @@
 use std::io::{self, Cursor, IsTerminal, Read};
 use std::process::ExitCode;
 use std::str::FromStr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 
 use anyhow::{Context, Error, Result, anyhow, ensure};
@@ -78,52 +76,39 @@ fn table(stock: &[Product]) -> String {
 fn order_once(server: &mut Client, id: u32, quantity: i64) -> Result<()> {
     notice("waiting for the answer\n");
     server.send(Cursor::new(format!("{id} {quantity}\n")))?;
-    let answer = server.expect_reply();
-    answer.and_then(|answer| print_confirmation(&answer)).map_err(unanswered)
+    print_confirmation(server.expect_reply()).map_err(unanswered)
 }
 
-fn print_confirmation(answer: &str) -> Result<()> {
-    ensure!(answer.starts_with(CONFIRMED), unexpected(answer, "confirmed: …"));
-    cli::print(printable(answer) + "\n")
+/// Prints an answer that confirms an order.
+fn print_confirmation(answer: Result<String>) -> Result<()> {
+    let answer = answer?;
+    ensure!(answer.starts_with(CONFIRMED), unexpected(&answer, "confirmed: …"));
+    cli::print(printable(&answer) + "\n")
 }
 
-/// The error of an order: without an answer that can be read, it may have been carried out.
+/// The error of an order. Unless the server answered, it may have been carried out.
 fn unanswered(error: Error) -> Error {
     match error.downcast_ref() {
-        Some(ServerError::Broke(reason)) => {
-            anyhow!("{reason}; the order may have been carried out")
-        }
+        Some(ServerError::Broke(how)) => anyhow!("{how}; the order may have been carried out"),
         _ => error,
     }
 }
 
 /// Takes one order a line from standard input, until it ends.
 fn take_orders(server: &mut Client) -> Result<()> {
-    let is_pending = Arc::new(AtomicBool::new(false));
     let (answered, answers) = mpsc::sync_channel(1);
-    let ordered = Arc::clone(&is_pending);
-    server.send_with(move |sender| send_orders(sender, &ordered, &answers))?;
-    if !io::stdin().is_terminal() {
-        notice("waiting for the answers\n");
-    }
+    server.send_with(move |sender| send_orders(sender, &answers))?;
     server.awaits("the server to close");
-    let mut refused = 0;
-    loop {
-        let answer = server.reply();
-        let was_pending = is_pending.swap(false, Ordering::SeqCst);
-        match answer.and_then(|answer| answer.map(|answer| print_confirmation(&answer)).transpose())
-        {
-            Ok(Some(())) => {}
-            Ok(None) => break,
-            Err(error) => match error.downcast_ref() {
-                Some(ServerError::Said(reason)) => {
-                    notice(format_args!("error: {reason}\n"));
-                    refused += 1;
-                }
-                _ if was_pending => return Err(unanswered(error)),
-                _ => return Err(error),
-            },
+    let (mut refused, mut settled) = (0, 0);
+    while let Some(answer) = server.reply().transpose() {
+        if let Err(error) = print_confirmation(answer) {
+            let Some(ServerError::Said(reason)) = error.downcast_ref() else {
+                return Err(if server.sent() > settled { unanswered(error) } else { error });
+            };
+            notice(format_args!("error: {reason}\n"));
+            refused += 1;
         }
+        settled = server.sent();
         let _ = answered.try_send(()); // An answer that nobody waits for is shown, too.
     }
     ensure!(refused == 0, "orders refused: {refused}");
@@ -131,7 +116,7 @@ fn take_orders(server: &mut Client) -> Result<()> {
 }
 
 /// Sends one order after another, each when the one before is answered.
-fn send_orders(sender: &Sender, is_pending: &AtomicBool, answers: &Receiver<()>) -> Result<()> {
+fn send_orders(sender: &Sender, answers: &Receiver<()>) -> Result<()> {
     let is_interactive = io::stdin().is_terminal();
     // The last line of a file may lack its end.
     let end: &[u8] = if is_interactive { b"" } else { b"\n" };
@@ -151,14 +136,9 @@ fn send_orders(sender: &Sender, is_pending: &AtomicBool, answers: &Receiver<()>)
         if order.is_empty() {
             continue;
         }
-        if is_interactive {
-            notice("waiting for the answer\n");
-        }
-        is_pending.store(true, Ordering::SeqCst);
+        notice("waiting for the answer\n");
         sender.send(format!("{order}\n"))?;
-        if answers.recv().is_err() {
-            return Ok(());
-        }
+        answers.recv()?;
     }
 }
 
