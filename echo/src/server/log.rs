@@ -1,6 +1,6 @@
 //! The server's log: what happens, a line each.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 use std::io::{self, BufWriter, Write};
 use std::iter;
 use std::sync::Arc;
@@ -56,7 +56,10 @@ impl Log {
 }
 
 fn line(opened: Instant, event: impl Display) -> String {
-    format!("[{:9.3}] {event}\n", opened.elapsed().as_secs_f64())
+    let time = opened.elapsed();
+    let mut line = String::with_capacity(128); // Most lines fit.
+    let _ = writeln!(line, "[{:5}.{:03}] {event}", time.as_secs(), time.subsec_millis());
+    line
 }
 
 /// Writes the lines as they come, until the last [`Log`] is dropped.
