@@ -238,7 +238,7 @@ fn round_trips(clients: usize) -> Result<Vec<Row>> {
 
 /// Connections of `clients` at once, one after another each: a line, its echo, the end.
 fn connections(clients: usize) -> Result<Vec<Row>> {
-    let count = 1600;
+    let count = 4800;
     let time = |server: &Server| -> Result<f64> {
         let began = Instant::now();
         thread::scope(|scope| {

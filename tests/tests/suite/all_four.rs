@@ -741,7 +741,7 @@ fn a_wrong_answer_is_an_error_that_quotes_it() {
         let addr = serve("", said);
         let output = tests::run(exercise.client, &[&["--addr", &addr], args].concat(), "1 3\n");
         let error = format!("\nerror: the server sent {error}");
-        assert!(output.stderr.ends_with(&error), "{}: {output:?}", exercise.name);
+        assert!(output.stderr.contains(&error), "{}: {output:?}", exercise.name);
         assert_eq!(output.status, Some(1), "{}: {output:?}", exercise.name);
     }
     let addr = serve("", "garbage\n");
