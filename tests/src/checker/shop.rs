@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::talk::{
-    ANSWER, Check, Client, Exercise, Failure, LEARN, Outcome, Stop, Target, ensure, not_tried,
-    numbers, wait,
+    ANSWER, Check, Client, Exercise, Failure, GUESS, LEARN, Outcome, Stop, Target, ensure,
+    not_tried, numbers, wait,
 };
 
 /// The longest wait for the first list, which the exercise has come after 5 s.
@@ -385,7 +385,7 @@ impl Shop {
     /// Waits for the answer to the first order. Where something comes at once, the answer itself
     /// may still follow. Returns what came at once, and how many delays the answer took.
     fn hear(&self, client: &mut Client) -> (Option<String>, f64) {
-        client.reply(self.patience(1));
+        client.reply(GUESS + self.delay * 2);
         let began = client.asked;
         let took = self.since(began, slice::from_ref(client));
         let first = client.text();
