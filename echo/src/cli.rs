@@ -44,7 +44,7 @@ pub const END_OF_INPUT: &str = if cfg!(windows) { "Ctrl-Z and Enter" } else { "C
 /// The command that starts a program of an exercise, such as `cargo run -p echo --bin server`.
 pub fn command(exercise: &str, program: &str) -> String {
     if cfg!(windows) {
-        format!("cargo run --bin {exercise}-{program}")
+        format!("cargo run -p tests --bin {exercise}-{program}")
     } else {
         format!("cargo run -p {exercise} --bin {program}")
     }
@@ -110,7 +110,7 @@ fn check_exercise(exercise: &str, program: &str) -> Result<()> {
     ensure!(
         cfg!(not(windows)) || wanted == exercise || !is_exercise,
         "this is the {program} of {exercise}, not of {wanted}; start that with: \
-         cargo run --bin {wanted}-{program}"
+         cargo run -p tests --bin {wanted}-{program}"
     );
     Ok(())
 }

@@ -378,7 +378,7 @@ fn on_windows_a_program_that_cargo_starts_for_another_exercise_says_so() {
                 if cfg!(windows) && other != name && ["echo", "shop"].contains(&other) {
                     let error = format!(
                         "error: this is the {program} of {name}, not of {other}; start that with: \
-                         cargo run --bin {other}-{program}"
+                         cargo run -p tests --bin {other}-{program}"
                     );
                     assert_eq!((output.status, output.stderr), (Some(1), error));
                 } else {
