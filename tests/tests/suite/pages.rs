@@ -192,6 +192,7 @@ fn the_code_that_is_shown_is_the_code() {
         "echo/src/server.rs",
         "random-stream/src/bin/server.rs",
         "math/src/bin/server.rs",
+        "math/src/statistics.rs",
         "shop/src/bin/server.rs",
     ];
     let mut code =
