@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
@@ -23,8 +23,9 @@ const LONGEST_REPLY: usize = 4096;
 /// After so long a silence, a line is taken without its end.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// After so long a silence, a client that has sent everything says what it waits for.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// After so many such silences, two seconds in all, a client that has sent everything says what it
+/// waits for.
+const MAX_PAUSES: u32 = 8;
 
 /// How long the end of the stream waits for the sender: a server that answers and closes at once
 /// may be faster than the sender, which has yet to see that its input has ended.
@@ -33,14 +34,14 @@ const MAX_WAIT_FOR_SENDER: Duration = Duration::from_millis(250);
 /// A client's connection to a server.
 ///
 /// Sending goes on in a thread of its own, so that the reader learns at once that the server is
-/// gone, and so that neither end waits for the other to read. Nothing has a timeout: if the
-/// server's machine vanishes, the client waits until the kernel gives up, or its user does.
+/// gone, and so that neither end waits for the other to read. It waits for ever: if the server's
+/// machine vanishes, until the kernel gives up, or its user does.
 #[derive(Debug)]
 pub struct Client {
     replies: BufReader<TcpStream>,
     sender: Arc<Sender>,
     sending: Sending,
-    /// What it waits for, unless it has said so.
+    /// What it waits for, until it has said so.
     awaited: Option<&'static str>,
     /// What ended the connection after everything was sent, if it was a reset.
     reset: Option<io::Error>,
@@ -55,7 +56,7 @@ enum Sending {
     Complete,
     /// The input could not be read.
     Failed(anyhow::Error),
-    /// The server had closed the connection.
+    /// A send failed, for the server had closed the connection.
     Closed,
 }
 
@@ -82,7 +83,7 @@ impl Client {
         }
         Ok(Self {
             replies: BufReader::with_capacity(64 * 1024, stream.try_clone()?),
-            sender: Arc::new(Sender { stream, sent: 0.into(), awaited: 1.into() }),
+            sender: Arc::new(Sender { stream, sent: 0.into(), outstanding: 1.into() }),
             sending: Sending::Complete,
             awaited: None,
             reset: None,
@@ -115,8 +116,8 @@ impl Client {
         &self.sending
     }
 
-    /// Sets what the client says that it waits for, once, when it has sent everything and nothing
-    /// comes for two seconds.
+    /// Sets what the client says that it waits for, once, when nothing has come for two seconds since
+    /// it sent everything.
     pub fn awaits(&mut self, what: &'static str) {
         self.awaited = Some(what);
     }
@@ -143,7 +144,7 @@ impl Client {
                 Err(error) if error.is::<ServerError>() => Sending::Closed,
                 Err(error) => Sending::Failed(error),
             });
-            sender.take(1);
+            sender.settle(1);
             if !is_complete {
                 sender.end();
             }
@@ -159,15 +160,16 @@ impl Client {
     /// Waits for bytes from the server; `false` is the end, or a silence of two seconds when
     /// everything is back. In another such silence, says once what it waits for.
     fn wait(&mut self, on_silence: fn(&Sender)) -> Result<bool> {
-        let began = Instant::now();
+        let mut pauses = 0; // Since everything was sent.
         loop {
             match self.replies.fill_buf().map(<[u8]>::len) {
                 Ok(length) if length > 0 => return Ok(true),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_timeout(&error) => {
                     let sending = self.wait_for_sender(Duration::ZERO);
-                    if matches!(sending, Sending::Complete) && began.elapsed() >= PATIENCE {
-                        if self.sender.awaited.load(Ordering::SeqCst) == 0 {
+                    pauses += u32::from(matches!(sending, Sending::Complete));
+                    if pauses >= MAX_PAUSES {
+                        if self.sender.outstanding.load(Ordering::SeqCst) == 0 {
                             return Ok(false);
                         }
                         if let Some(what) = self.awaited.take() {
@@ -189,7 +191,7 @@ impl Client {
             return Ok(0);
         }
         let length = self.replies.read(buffer)?;
-        self.sender.take(length as u64);
+        self.sender.settle(length as u64);
         Ok(length)
     }
 
@@ -232,7 +234,12 @@ impl Client {
 
     /// Waits for an answer, as [`Client::reply`] does; the end of the stream is an error, too.
     pub fn expect_reply(&mut self) -> Result<String> {
-        Ok(self.reply()?.ok_or_else(|| closed(self.reset.take()))?)
+        Ok(self.reply()?.ok_or_else(|| self.closed())?)
+    }
+
+    /// The error for a stream that ended before what was expected.
+    pub fn closed(&mut self) -> ServerError {
+        closed(self.reset.take())
     }
 }
 
@@ -243,7 +250,7 @@ pub struct Sender {
     /// Bytes sent, counted just before they are.
     sent: AtomicU64,
     /// Of these, the bytes that have not come back, and one more until all are sent.
-    awaited: AtomicU64,
+    outstanding: AtomicU64,
 }
 
 impl Sender {
@@ -251,7 +258,7 @@ impl Sender {
     pub fn send(&self, bytes: impl AsRef<[u8]>) -> Result<(), ServerError> {
         let bytes = bytes.as_ref();
         self.sent.fetch_add(bytes.len() as u64, Ordering::SeqCst);
-        self.awaited.fetch_add(bytes.len() as u64, Ordering::SeqCst);
+        self.outstanding.fetch_add(bytes.len() as u64, Ordering::SeqCst);
         (&self.stream).write_all(bytes).map_err(|error| closed(Some(error)))
     }
 
@@ -276,9 +283,9 @@ impl Sender {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
-    /// Takes `count` from what is awaited. Whoever takes the last of it ends the sending.
-    fn take(&self, count: u64) {
-        if self.awaited.fetch_sub(count, Ordering::SeqCst) == count {
+    /// Takes `count` from what is outstanding. Whoever takes the last of it ends the sending.
+    fn settle(&self, count: u64) {
+        if self.outstanding.fetch_sub(count, Ordering::SeqCst) == count {
             self.end();
         }
     }
@@ -303,8 +310,7 @@ impl fmt::Display for ServerError {
 
 impl Error for ServerError {}
 
-/// The error for a connection that the server closed before the conversation was over, with the
-/// system's reason, if there is one.
+/// The error for a connection that the server closed, with the system's reason, if there is one.
 fn closed(reason: Option<io::Error>) -> ServerError {
     let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
     ServerError::Broke(format!("the server closed the connection{reason}"))

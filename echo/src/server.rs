@@ -67,7 +67,7 @@ impl Server {
         let Limits { max_clients, timeout } = self.limits;
         let converse = Arc::new(converse);
         let (clients, refusals) = (Permit::default(), Permit::default());
-        let thread = || thread::Builder::new().stack_size(STACK_SIZE);
+        let new_thread = || thread::Builder::new().stack_size(STACK_SIZE);
         let mut number = 0;
         loop {
             let (stream, peer) = self.accept();
@@ -78,7 +78,7 @@ impl Server {
             let (client, converse) = (Arc::clone(&session), Arc::clone(&converse));
             let served = match acquire(&clients, max_clients) {
                 None => Err(server_full(max_clients)),
-                Some(permit) => thread()
+                Some(permit) => new_thread()
                     .spawn(move || {
                         client.serve(&*converse);
                         drop(permit);
@@ -89,7 +89,7 @@ impl Server {
                 session.refuse(&reason);
                 if let Some(permit) = acquire(&refusals, MAX_REFUSALS) {
                     // Without a thread for its lingering close, it is closed at once.
-                    let _ = thread().spawn(move || {
+                    let _ = new_thread().spawn(move || {
                         session.drain();
                         drop(permit);
                     });

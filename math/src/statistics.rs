@@ -54,7 +54,7 @@ impl Statistics {
     /// What `action` asks for. It is an error when there are no numbers (only their sum is
     /// defined, 0), and when adding up the numbers, or the squares for a standard deviation, leaves
     /// the range of an `f64`: squares do so for distances from the mean above 10^154 / √*n*, and
-    /// for deviations below 10^-145.
+    /// for deviations below 10^-145 / √*n*.
     pub fn answer(&self, action: Action) -> Result<f64> {
         ensure!(self.count > 0 || action == Action::Sum, "the {action} of no numbers is undefined");
         Ok(match action {

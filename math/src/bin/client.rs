@@ -40,6 +40,7 @@ fn run() -> Result<()> {
     let rest = if numbers.is_empty() { stdin("numbers") } else { Box::new(io::empty()) };
     let words: String = iter::once(action).chain(numbers).map(|word| word + " ").collect();
     let questions = words.split('=').filter(|question| !question.trim().is_empty()).count();
+    ensure!(questions > 0, "expected an action, such as sum");
     // The last `=` is a send of its own: if a server answered at one before it, and closed, this
     // send fails, and the answer is there all the same.
     server.send(Cursor::new(words).chain(rest).chain(&b"=\n"[..]))?;
@@ -59,7 +60,7 @@ fn converse(server: &mut Client) -> Result<()> {
         print(answer)?;
         answers += 1;
     }
-    ensure!(answers > 0 || server.sent() == 0, "the server closed the connection");
+    ensure!(answers > 0 || server.sent() == 0, server.closed());
     Ok(())
 }
 

@@ -57,7 +57,7 @@ fn run() -> Result<()> {
 fn receive_stock(server: &mut Client) -> Result<Vec<Product>> {
     let mut stock = Vec::new();
     loop {
-        let line = server.line()?.context("the server closed the connection before the stock")?;
+        let line = server.line()?.ok_or_else(|| server.closed())?;
         if line.is_empty() {
             return Ok(stock);
         }
@@ -76,12 +76,11 @@ fn table(stock: &[Product]) -> String {
 fn order_once(server: &mut Client, id: u32, quantity: i64) -> Result<()> {
     notice("waiting for the answer\n");
     server.send(Cursor::new(format!("{id} {quantity}\n")))?;
-    print_confirmation(server.expect_reply()).map_err(unanswered)
+    server.expect_reply().and_then(print_confirmation).map_err(unanswered)
 }
 
 /// Prints an answer that confirms an order.
-fn print_confirmation(answer: Result<String>) -> Result<()> {
-    let answer = answer?;
+fn print_confirmation(answer: String) -> Result<()> {
     ensure!(answer.starts_with(CONFIRMED), unexpected(&answer, "confirmed: …"));
     cli::print(printable(&answer) + "\n")
 }
@@ -101,7 +100,7 @@ fn take_orders(server: &mut Client) -> Result<()> {
     server.awaits("the server to close");
     let (mut refused, mut settled) = (0, 0);
     while let Some(answer) = server.reply().transpose() {
-        if let Err(error) = print_confirmation(answer) {
+        if let Err(error) = answer.and_then(print_confirmation) {
             let Some(ServerError::Said(reason)) = error.downcast_ref() else {
                 return Err(if server.sent() > settled { unanswered(error) } else { error });
             };

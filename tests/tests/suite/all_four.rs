@@ -487,24 +487,50 @@ fn an_answer_may_follow_white_space_and_end_with_the_stream() {
 
 #[test]
 fn an_answer_that_a_reset_cut_is_none() {
-    for (exercise, args, answer) in [
+    for (exercise, args, cut) in [
         (MATH, &["sum", "1"][..], "6"),
         (MATH, &[], "6"),
         (SHOP, &["1", "3"], "confirmed: 3"),
         (SHOP, &[], "confirmed: 3"),
     ] {
-        let list = if exercise.name == "shop" { STOCK } else { "" };
-        let addr = listen(move |mut stream| {
-            let _ = stream.write_all(list.as_bytes());
-            let _ = stream.peek(&mut [0]); // That it stays unread makes a reset of the close.
-            let _ = stream.write_all(answer.as_bytes());
-        });
-        let args = [&["--addr", &addr], args].concat();
-        let output = tests::run(exercise.client, &args, "1 3\n");
-        let error = "\nerror: the server closed the connection: ";
-        assert!(output.stderr.contains(error), "{args:?}: {output:?}");
-        assert_eq!((output.stdout.contains(answer), output.status), (false, Some(1)), "{args:?}");
+        for answer in ["", cut] {
+            let list = if exercise.name == "shop" { STOCK } else { "" };
+            let addr = listen(move |mut stream| {
+                let _ = stream.write_all(list.as_bytes());
+                let _ = stream.peek(&mut [0]); // That it stays unread makes a reset of the close.
+                let _ = stream.write_all(answer.as_bytes());
+            });
+            let args = [&["--addr", &addr], args].concat();
+            let output = tests::run(exercise.client, &args, "1 3\n");
+            let error = "\nerror: the server closed the connection: ";
+            assert!(output.stderr.contains(error), "{args:?}: {output:?}");
+            assert_eq!((output.stdout.contains(cut), output.status), (false, Some(1)), "{args:?}");
+        }
     }
+}
+
+/// A forwarder may cut what is ended too soon.
+#[test]
+fn a_client_does_not_count_the_time_before_it_has_sent_as_silence() {
+    thread::scope(|scope| {
+        for (exercise, args, question) in [(ECHO, &[][..], "1\n"), (MATH, &["sum"], "sum 1\n=\n")] {
+            scope.spawn(move || {
+                let addr = listen(move |mut stream| {
+                    let _ = stream.read_exact(&mut vec![0; question.len()]);
+                    let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
+                    let _ = stream.read(&mut [0]).expect_err("the sending has ended");
+                    let _ = stream.write_all(b"1\n");
+                });
+                let mut client =
+                    Program::start(exercise.client, &[&["--addr", &addr], args].concat());
+                thread::sleep(STOP); // Longer than the client's patience.
+                client.write("1\n");
+                let output = client.finish();
+                assert_eq!((output.stdout.as_str(), output.status), ("1", Some(0)), "{output:?}");
+                assert!(!output.stderr.contains("waiting"), "{output:?}");
+            });
+        }
+    });
 }
 
 #[test]
@@ -769,8 +795,8 @@ fn whatever_the_server_sends_a_clients_memory_stays_small() {
     }
 }
 
-/// Longer than the timeout that the next two tests give their servers: what they test is a
-/// wait that long.
+/// Longer than a client's patience, and than the timeout that two tests give their servers: what
+/// is tested is a wait that long.
 const STOP: Duration = Duration::from_secs(3);
 
 #[test]

@@ -184,6 +184,16 @@ fn a_question_without_an_answer_is_an_error() {
 }
 
 #[test]
+fn a_question_without_an_action_is_refused() {
+    let server = Server::start(SERVER, &[]);
+    for args in [&[""][..], &[" "], &["="], &["", "="]] {
+        let output = server.run(CLIENT, args, "1 2");
+        let error = "error: expected an action, such as sum";
+        assert_eq!((output.stderr.as_str(), output.status), (error, Some(1)), "{args:?}");
+    }
+}
+
+#[test]
 fn an_option_among_the_numbers_is_refused() {
     let output = tests::run(CLIENT, &["sum", "1", "-1e-7", "--addr", "127.0.0.1:1"], "");
     let first = output.stderr.lines().next();
