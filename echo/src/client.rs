@@ -122,8 +122,8 @@ impl Client {
         self.awaited = Some(what);
     }
 
-    /// Sends all of `input` in a thread of its own, and ends the sending when [`Client::receive`]
-    /// has received as many bytes. An error of `input` is returned by what receives.
+    /// Sends all of `input` in a thread of its own, and ends the sending when as many bytes are
+    /// settled, as [`Client::receive`] does. An error of `input` is returned by what receives.
     pub fn send(&mut self, input: impl Read + Send + 'static) -> Result<()> {
         self.send_with(move |sender| sender.send_all(input))
     }
@@ -137,17 +137,12 @@ impl Client {
         self.sending = Sending::Unfinished(reports);
         let sender = Arc::clone(&self.sender);
         thread::Builder::new().spawn(move || {
-            let result = work(&sender);
-            let is_complete = result.is_ok();
-            let _ = report.send(match result {
+            let _ = report.send(match work(&sender) {
                 Ok(()) => Sending::Complete,
                 Err(error) if error.is::<ServerError>() => Sending::Closed,
                 Err(error) => Sending::Failed(error),
             });
             sender.settle(1);
-            if !is_complete {
-                sender.end();
-            }
         })?;
         Ok(())
     }
@@ -157,18 +152,18 @@ impl Client {
         self.sender.sent.load(Ordering::SeqCst)
     }
 
-    /// Waits for bytes from the server; `false` is the end, or a silence of two seconds when
-    /// everything is back. In another such silence, says once what it waits for.
+    /// Waits for bytes from the server; `false` is the end, or a silence of two seconds when nothing
+    /// is outstanding. In another such silence, says once what it waits for.
     fn wait(&mut self, on_silence: fn(&Sender)) -> Result<bool> {
         let mut pauses = 0; // Since everything was sent.
         loop {
             match self.replies.fill_buf().map(<[u8]>::len) {
                 Ok(length) if length > 0 => return Ok(true),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if is_timeout(&error) => {
-                    let sending = self.wait_for_sender(Duration::ZERO);
-                    pauses += u32::from(matches!(sending, Sending::Complete));
-                    if pauses >= MAX_PAUSES {
+                Err(error) if is_timeout(&error) => match self.wait_for_sender(Duration::ZERO) {
+                    Sending::Unfinished(_) => {}
+                    Sending::Complete if pauses < MAX_PAUSES => pauses += 1,
+                    Sending::Complete => {
                         if self.sender.outstanding.load(Ordering::SeqCst) == 0 {
                             return Ok(false);
                         }
@@ -177,21 +172,22 @@ impl Client {
                         }
                         on_silence(&self.sender);
                     }
-                }
+                    Sending::Failed(_) | Sending::Closed => return self.end(None).map(|()| false),
+                },
                 end => return self.end(end.err()).map(|()| false),
             }
         }
     }
 
-    /// Waits for bytes from the server, and returns how many came; 0 is the end. If not everything
-    /// is back after two seconds of silence, the sending ends: some servers answer only then. Fails
-    /// when the connection ends before everything was sent.
+    /// Waits for bytes from the server, and returns how many came, which settles as many; 0 is the
+    /// end. If more is outstanding after two seconds of silence, the sending ends: some servers
+    /// answer only then. Fails when the connection ends before everything was sent.
     pub fn receive(&mut self, buffer: &mut [u8]) -> Result<usize> {
         if !self.wait(Sender::end)? {
             return Ok(0);
         }
         let length = self.replies.read(buffer)?;
-        self.sender.settle(length as u64);
+        self.sender.settle(length);
         Ok(length)
     }
 
@@ -210,14 +206,9 @@ impl Client {
         }
         let line = text(&line, LONGEST_REPLY)
             .map_err(|error| ServerError::Broke(format!("invalid reply: {error}")))?;
-        let Some(reason) = line.trim().strip_prefix(ERROR) else {
-            return Ok(Some(line));
-        };
-        // If the input could not be read, that is the cause: the server's error about what was
-        // cut only follows from it.
-        match self.wait_for_sender(Duration::ZERO) {
-            Sending::Failed(cause) => Err(anyhow!("{cause:#}")),
-            _ => Err(ServerError::Said(printable(reason.trim_start())).into()),
+        match line.trim().strip_prefix(ERROR) {
+            Some(reason) => Err(ServerError::Said(printable(reason.trim_start())).into()),
+            None => Ok(Some(line)),
         }
     }
 
@@ -249,7 +240,7 @@ pub struct Sender {
     stream: TcpStream,
     /// Bytes sent, counted just before they are.
     sent: AtomicU64,
-    /// Of these, the bytes that have not come back, and one more until all are sent.
+    /// Of these, the bytes that are not settled, and one more until all are sent.
     outstanding: AtomicU64,
 }
 
@@ -283,9 +274,11 @@ impl Sender {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
-    /// Takes `count` from what is outstanding. Whoever takes the last of it ends the sending.
-    fn settle(&self, count: u64) {
-        if self.outstanding.fetch_sub(count, Ordering::SeqCst) == count {
+    /// Tells that for so many of the bytes that were sent nothing more is awaited. The last of them
+    /// ends the sending.
+    pub fn settle(&self, length: usize) {
+        let length = length as u64;
+        if self.outstanding.fetch_sub(length, Ordering::SeqCst) == length {
             self.end();
         }
     }

@@ -76,13 +76,13 @@ fn table(stock: &[Product]) -> String {
 fn order_once(server: &mut Client, id: u32, quantity: i64) -> Result<()> {
     notice("waiting for the answer\n");
     server.send(Cursor::new(format!("{id} {quantity}\n")))?;
-    server.expect_reply().and_then(print_confirmation).map_err(unanswered)
+    server.expect_reply().and_then(|answer| print_confirmation(&answer)).map_err(unanswered)
 }
 
 /// Prints an answer that confirms an order.
-fn print_confirmation(answer: String) -> Result<()> {
-    ensure!(answer.starts_with(CONFIRMED), unexpected(&answer, "confirmed: …"));
-    cli::print(printable(&answer) + "\n")
+fn print_confirmation(answer: &str) -> Result<()> {
+    ensure!(answer.starts_with(CONFIRMED), unexpected(answer, "confirmed: …"));
+    cli::print(printable(answer) + "\n")
 }
 
 /// The error of an order. Unless the server answered, it may have been carried out.
@@ -97,17 +97,17 @@ fn unanswered(error: Error) -> Error {
 fn take_orders(server: &mut Client) -> Result<()> {
     let (answered, answers) = mpsc::sync_channel(1);
     server.send_with(move |sender| send_orders(sender, &answers))?;
-    server.awaits("the server to close");
-    let (mut refused, mut settled) = (0, 0);
+    // How much was sent when the last answer came: an order that was sent since then has none.
+    let (mut refused, mut sent_then) = (0, 0);
     while let Some(answer) = server.reply().transpose() {
-        if let Err(error) = answer.and_then(print_confirmation) {
+        if let Err(error) = answer.and_then(|answer| print_confirmation(&answer)) {
             let Some(ServerError::Said(reason)) = error.downcast_ref() else {
-                return Err(if server.sent() > settled { unanswered(error) } else { error });
+                return Err(if server.sent() > sent_then { unanswered(error) } else { error });
             };
             notice(format_args!("error: {reason}\n"));
             refused += 1;
         }
-        settled = server.sent();
+        sent_then = server.sent();
         let _ = answered.try_send(()); // An answer that nobody waits for is shown, too.
     }
     ensure!(refused == 0, "orders refused: {refused}");
@@ -127,17 +127,17 @@ fn send_orders(sender: &Sender, answers: &Receiver<()>) -> Result<()> {
         let line = read_line(&mut input, LONGEST_ORDER).context("cannot read the orders")?;
         let Some(line) = line else {
             notice("");
-            sender.end();
             return Ok(());
         };
         cli::typed();
-        let order = line.trim();
-        if order.is_empty() {
+        if line.trim().is_empty() {
             continue;
         }
+        let order = format!("{}\n", line.trim());
         notice("waiting for the answer\n");
-        sender.send(format!("{order}\n"))?;
+        sender.send(&order)?;
         answers.recv()?;
+        sender.settle(order.len());
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::io::{Read, Write};
 use std::iter;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
 use shop::Product;
-use tests::{Peer, Server, program, run};
+use tests::{PATIENCE, Peer, Server, program, run};
 
 const SERVER: &str = program!("shop-server");
 const CLIENT: &str = program!("shop-client");
@@ -254,4 +255,18 @@ fn an_order_whose_answer_is_lost_may_have_been_carried_out() {
             assert_eq!((output.stderr.lines().last(), output.status), (Some(error), Some(1)));
         }
     }
+}
+
+#[test]
+fn a_server_that_never_closes_keeps_nobody_whose_orders_are_answered() {
+    let (done, end) = mpsc::channel::<()>();
+    let addr = tests::listen(move |mut stream| {
+        stream.write_all(b"1\t10\tKeyboard\n\n").unwrap();
+        stream.read_exact(&mut [0; 4]).unwrap();
+        stream.write_all(b"confirmed: 3 x Keyboard, 7 left\n").unwrap();
+        let _ = end.recv_timeout(PATIENCE);
+    });
+    let output = run(CLIENT, &["--addr", &addr], "1 3\n");
+    drop(done);
+    assert_eq!((output.stdout.lines().count(), output.status), (3, Some(0)), "{output:?}");
 }
