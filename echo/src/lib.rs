@@ -14,12 +14,6 @@
 //! a line end ([RFC 862]). A client that shuts down its sending side still gets
 //! everything back, then the end of the stream.
 //!
-//! ```text
-//! $ nc 127.0.0.1 7001
-//! bonjour
-//! bonjour
-//! ```
-//!
 //! # What this library offers
 //!
 //! Opening, connecting, failing and closing properly is what this exercise is about, so

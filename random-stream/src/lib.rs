@@ -43,8 +43,8 @@ pub const ADDR: &str = "127.0.0.1:7002";
 /// the sleep a close goes unnoticed: for 60 ms at most.
 const NAP: Duration = Duration::from_millis(30);
 
-/// The most reads, of 4 KiB each, after the nap: they empty the kernel's buffer, unless the
-/// client sends without end.
+/// The most reads after the nap, of 4 KiB each. They empty the kernel's buffer, but a client that
+/// sends without end must not delay its own numbers for ever.
 const MAX_READS: u32 = 4096;
 
 /// When the next number is due.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 
-use super::Log;
+use super::log::Log;
 use crate::lines::ERROR;
 use crate::socket::{is_timeout, without_waiting};
 

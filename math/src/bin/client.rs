@@ -39,6 +39,7 @@ fn run() -> Result<()> {
 
     let rest = if numbers.is_empty() { stdin("numbers") } else { Box::new(io::empty()) };
     let words: String = iter::once(action).chain(numbers).map(|word| word + " ").collect();
+    // The words may ask several questions, the last of them with or without its `=`.
     let questions = words.split('=').filter(|question| !question.trim().is_empty()).count();
     ensure!(questions > 0, "expected an action, such as sum");
     // The last `=` is a send of its own: if a server answered at one before it, and closed, this

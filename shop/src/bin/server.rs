@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Parser;
 use echo::cli;
-use echo::lines::read_line;
+use echo::lines::{ERROR, read_line};
 use echo::preview::Preview;
 use echo::server::{Limits, Server, Session};
 use shop::{LONGEST_ORDER, Order, read_lock, write_lock};
@@ -56,7 +56,7 @@ fn converse(session: &Session, args: &Args) -> Result<()> {
     while let Some(line) = read_line(&mut lines, LONGEST_ORDER)? {
         session.log(format_args!("received {}", Preview(&line)));
         let sold = line.parse::<Order>().and_then(|order| sell(session, order, args.delay));
-        let answer = sold.unwrap_or_else(|reason| format!("error: {reason}"));
+        let answer = sold.unwrap_or_else(|reason| format!("{ERROR} {reason}"));
         session.send_line(&answer)?;
         session.log(format_args!("sent {answer:?}"));
     }
