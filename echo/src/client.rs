@@ -34,8 +34,8 @@ const MAX_WAIT_FOR_SENDER: Duration = Duration::from_millis(250);
 /// A client's connection to a server.
 ///
 /// Sending goes on in a thread of its own, so that the reader learns at once that the server is
-/// gone, and so that neither end waits for the other to read. It waits for ever: if the server's
-/// machine vanishes, until the kernel gives up, or its user does.
+/// gone, and so that neither end waits for the other to read. No wait has a limit: if the server's
+/// machine vanishes, the client waits until the kernel gives up, or its user does.
 #[derive(Debug)]
 pub struct Client {
     replies: BufReader<TcpStream>,

@@ -81,7 +81,7 @@ impl<R: Read> Tokens<R> {
     }
 }
 
-/// Whether a token ends before `byte`. Most bytes are digits, so these are told first.
+/// Whether a token ends before `byte`. Most bytes are digits, so that is tested first.
 fn ends_token(byte: u8) -> bool {
     !byte.is_ascii_digit() && (byte.is_ascii_whitespace() || byte == b'=')
 }

@@ -692,16 +692,22 @@ fn at_the_prompt_an_error_begins_on_a_line_of_its_own() {
 fn an_unreadable_input_is_what_the_client_reports() {
     for (exercise, args) in [(ECHO, &[][..]), (MATH, &[]), (MATH, &["sum"]), (SHOP, &[])] {
         let server = exercise.start(&[]);
-        let mut client = Command::new(exercise.client);
-        client
-            .args(["--addr", &server.addr])
-            .args(args)
-            .stdin(fs::File::open("/").expect("a root"));
-        let output = client.output().expect("it starts");
-        let error = String::from_utf8_lossy(&output.stderr);
-        let reason = format!(": {}\n", fs::read("/").expect_err("it is a directory"));
-        assert!(error.contains("error: cannot read the ") && error.ends_with(&reason), "{error}");
-        assert_eq!(output.status.code(), Some(1), "{}: {error}", exercise.name);
+        let list = if exercise.name == "shop" { STOCK } else { "" };
+        let (_open, end) = mpsc::channel::<()>();
+        let silent = listen(move |mut stream| {
+            let _ = stream.write_all(list.as_bytes());
+            let _ = end.recv();
+        });
+        for addr in [&server.addr, &silent] {
+            let mut client = Command::new(exercise.client);
+            client.args(["--addr", addr]).args(args).stdin(fs::File::open("/").expect("a root"));
+            let output = client.output().expect("it starts");
+            let error = String::from_utf8_lossy(&output.stderr);
+            let reason = format!(": {}\n", fs::read("/").expect_err("it is a directory"));
+            assert!(error.contains("error: cannot read the "), "{}: {error}", exercise.name);
+            assert!(error.ends_with(&reason), "{}: {error}", exercise.name);
+            assert_eq!(output.status.code(), Some(1), "{}: {error}", exercise.name);
+        }
     }
 }
 

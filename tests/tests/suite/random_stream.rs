@@ -25,6 +25,9 @@ fn three_clients_are_numbered_and_each_gets_numbers_of_its_own() {
         let mut peer = server.connect();
         server.log().wait(&format!("client {number}: connected"));
         let numbers: Vec<i64> = (0..10).map(|_| peer.number()).collect();
+        // Closing with a number unread would reset the connection.
+        peer.end_sending();
+        peer.rest();
         (number, numbers)
     });
     let mut all = HashSet::new();
@@ -137,21 +140,25 @@ fn the_default_is_one_to_a_hundred_every_second() {
 fn fifteen_intervals_do_not_drift() {
     let interval = Duration::from_millis(200);
     let server = Server::start(SERVER, &["--interval", "0.2"]);
-    let mut peer = server.connect();
-    peer.number();
-    let began = Instant::now();
-    let late: Vec<_> = (1..=15)
-        .map(|index| {
-            peer.number();
-            began.elapsed().as_secs_f64() - (interval * index).as_secs_f64()
-        })
-        .collect();
-    // A clock that starts each wait when the last one ended is a little later every time.
-    // One that is on time comes back to it, whatever else the machine does: the best of the
-    // last five is about as late as the best of the first five.
-    let best = |late: &[f64]| late.iter().copied().fold(f64::INFINITY, f64::min);
-    let drift = best(&late[10..]) - best(&late[..5]);
-    assert!(drift.abs() < 0.01, "{drift} s of drift: {late:?}");
+    let drift = || {
+        let mut peer = server.connect();
+        peer.number();
+        let began = Instant::now();
+        let late: Vec<_> = (1..=15)
+            .map(|index| {
+                peer.number();
+                began.elapsed().as_secs_f64() - (interval * index).as_secs_f64()
+            })
+            .collect();
+        // A clock that starts each wait when the last one ended is a little later every time.
+        // One that is on time comes back to it, whatever else the machine does: the best of the
+        // last five is about as late as the best of the first five.
+        let best = |late: &[f64]| late.iter().copied().fold(f64::INFINITY, f64::min);
+        best(&late[10..]) - best(&late[..5])
+    };
+    // If the machine stalls for a whole interval, the schedule starts anew: then it is tried again.
+    let drifts: Vec<_> = (0..3).map(|_| drift()).take_while(|drift| drift.abs() >= 0.01).collect();
+    assert!(drifts.len() < 3, "seconds of drift: {drifts:?}");
 }
 
 #[test]
