@@ -8,15 +8,21 @@ mod shop;
 mod talk;
 
 use std::io::Write;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use ::echo::cli;
 use ::echo::preview::printable;
 use anyhow::{Context, Result, bail, ensure};
 
-use self::talk::{Check, Exercise, Stop, Target};
+use self::talk::{Exercise, Outcome, Stop, Target};
 
 /// After this long, no other check begins; a server's own delays come on top.
 const RUN: Duration = Duration::from_secs(75);
+
+/// A check that takes longer is announced.
+const LONG: Duration = Duration::from_secs(2);
 
 /// The exercises that can be checked.
 pub const EXERCISES: [&str; 4] = ["echo", "random-stream", "math", "shop"];
@@ -71,12 +77,11 @@ fn run<E: Exercise>(mut exercise: E, mut output: impl Write) -> Result<Report> {
     ] {
         writeln!(output, "{title}")?;
         let mut not_tried = 0;
-        for (name, check) in checks as &[Check<E>] {
-            exercise.target().begin(name);
+        for (name, check) in checks {
             let outcome = if began.elapsed() > RUN + exercise.own_delays() {
                 Err(Stop::NotTried("the run has taken too long".to_owned()))
             } else {
-                check(&mut exercise)
+                run_check(name, || check(&mut exercise))
             };
             match &outcome {
                 Ok(()) => writeln!(output, "✔ {name}")?,
@@ -99,6 +104,21 @@ fn run<E: Exercise>(mut exercise: E, mut output: impl Write) -> Result<Report> {
     }
     writeln!(output, "Look at the rest by hand: {}.", E::BY_HAND)?;
     Ok(report)
+}
+
+/// Runs a check, and says so when it takes long.
+fn run_check(name: &str, check: impl FnOnce() -> Outcome) -> Outcome {
+    thread::scope(|scope| {
+        let (running, ended) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            if ended.recv_timeout(LONG) == Err(RecvTimeoutError::Timeout) {
+                cli::notice(format_args!("waiting: {name}\n"));
+            }
+        });
+        let outcome = check();
+        drop(running);
+        outcome
+    })
 }
 
 fn unescape(text: &str) -> Result<String> {

@@ -1,8 +1,10 @@
 //! What the checker asks of `echo`.
 
+use ::echo::preview::Preview;
+
 use super::talk::{
-    ANSWER, AT_ONCE, Attempt, Check, Client, Exercise, Failure, GUESS, Outcome, Target, ensure,
-    not_tried, wait,
+    ANSWER, AT_ONCE, Attempt, Check, Client, Exercise, Failure, GUESS, Outcome, Stop, Target,
+    ensure, not_tried,
 };
 
 /// How the server wants a string to end before it answers.
@@ -26,19 +28,19 @@ impl Exercise for Echo {
     const ASKED: &'static [Check<Self>] = &[
         ("a string comes back", Self::learn),
         ("the next client's string comes back, too", |echo| {
-            let mut client = echo.target.connect_greeted()?;
+            let mut client = echo.connect()?;
             echo.send(&mut client, "a string of several words")
         }),
         ("a string with accents comes back", |echo| {
-            let mut client = echo.target.connect_greeted()?;
+            let mut client = echo.connect()?;
             echo.send(&mut client, "l'été, déjà")
         }),
         ("a string of 100 bytes comes back alone after a longer one", |echo| {
             let longer: String = ('a'..='z').cycle().take(120).collect();
-            let mut client = echo.target.connect_greeted()?;
+            let mut client = echo.connect()?;
             echo.send(&mut client, &longer)?;
             if client.end.is_some() || echo.end == Some(End::Stream) {
-                client = echo.target.connect_greeted()?;
+                client = echo.connect()?;
             }
             echo.send(&mut client, &longer[..100].to_uppercase())
         }),
@@ -51,12 +53,11 @@ impl Exercise for Echo {
             ["one", "two", "three", "four"].iter().try_for_each(|text| echo.send(&mut client, text))
         }),
         ("four clients at once get their own strings back", |echo| {
-            let mut clients = echo.target.connect_all(4)?;
-            if echo.target.greets == Some(true) {
-                wait(&mut clients, ANSWER, |clients| clients.iter().all(Client::has_replied));
-            }
-            let mut others = clients.iter_mut().enumerate().rev();
-            others.try_for_each(|(index, client)| echo.send(client, &format!("client {index}")))
+            let clients: Outcome<Vec<_>> = (0..4).map(|_| echo.connect()).collect();
+            let mut others = clients?.into_iter().enumerate().rev();
+            others.try_for_each(|(index, mut client)| {
+                echo.send(&mut client, &format!("client {index}"))
+            })
         }),
         ("bytes without a line end come back at once", |echo| {
             let mut client = echo.connect_for_lines()?;
@@ -71,31 +72,25 @@ impl Exercise for Echo {
         }),
         ("bytes of all values come back unchanged", |echo| {
             let bytes: Vec<u8> = (0..=u8::MAX).chain(*b"\n").collect();
-            let mut client = echo.connect_for_bytes()?;
-            client.ask(&[&bytes]);
-            expect(&mut client, &bytes)
+            echo.send_bytes(&bytes).map(drop)
         }),
         ("100 KB come back unchanged", |echo| {
-            let text = "one line of many\n".repeat(6000);
-            let mut client = echo.connect_for_bytes()?;
-            client.ask(&[&text]);
-            expect(&mut client, text.as_bytes())
+            echo.send_bytes("one line of many\n".repeat(6000).as_bytes()).map(drop)
         }),
         ("after a half-close all comes back, then the end", |echo| {
-            let mut client = echo.connect_for_bytes()?;
+            echo.need_exact()?;
+            let mut client = echo.connect()?;
             client.ask(&["the last line\n"]);
             client.shut_down();
-            let bytes = b"the last line\n";
-            wait(std::slice::from_mut(&mut client), ANSWER, |clients| clients[0].end.is_some());
-            let (has_ended, is_back) = (client.end.is_some(), client.bytes() == bytes);
-            ensure(has_ended && is_back, || {
+            // It is right when it has ended, and that ends the wait, too.
+            let is_back = client.reply_until(ANSWER, |_| false) == "the last line\n";
+            ensure(is_back && client.end.is_some(), || {
+                let lacks_end = is_back && client.end.is_none();
+                let lacks_all = client.replies().is_empty() && client.end.is_some();
                 client
                     .failure("the same bytes, then the end of the stream")
-                    .hint(is_back, "no end: does it stop when a read returns 0 bytes?")
-                    .hint(
-                        client.bytes().is_empty() && has_ended,
-                        "does it still send after the client has ended its sending?",
-                    )
+                    .hint(lacks_end, "no end: does it stop when a read returns 0 bytes?")
+                    .hint(lacks_all, "does it still send after the client has ended its sending?")
             })
         }),
     ];
@@ -103,10 +98,6 @@ impl Exercise for Echo {
     const BY_HAND: &'static str = "what the server prints (its opening, each connection, \
         disconnection and message), your client, and errors in opening a connection (no server, \
         a port that is taken)";
-
-    fn target(&mut self) -> &mut Target {
-        &mut self.target
-    }
 
     fn speaks(&self) -> Option<String> {
         Some(match self.end? {
@@ -124,22 +115,23 @@ impl Echo {
 
     /// Finds out after what the server answers.
     fn learn(&mut self) -> Outcome {
-        let mut attempts = Vec::new();
+        let mut attempts = Vec::<Attempt>::new();
         let mut client = self.target.connect_greeted()?;
         for end in [End::Lf, End::CrLf, End::Stream] {
-            if end == End::CrLf {
-                // So a server that waits for the end of the first can answer it.
-                client.shut_down();
-                client.reply(GUESS);
-                client = self.target.connect_greeted()?;
-            }
-            // The last way ends the sending of the string before it.
             match end {
                 End::Lf => client.ask(&["bonjour\n"]),
-                End::CrLf => client.ask(&["bonjour\r\n"]),
+                End::CrLf => {
+                    // So a server that waits for the end of the first can answer it.
+                    client.shut_down();
+                    client.reply(GUESS);
+                    let next = self.target.connect_greeted();
+                    client = next.map_err(|stop| stop.after(&attempts))?;
+                    client.ask(&["bonjour\r\n"]);
+                }
+                // This ends the sending of the string before it.
                 End::Stream => client.shut_down(),
             }
-            let reply = client.reply(ANSWER);
+            let reply = client.reply_until(ANSWER, |reply| reply.contains("bonjour"));
             attempts.push(client.attempt());
             if let Some(around) = around(&reply, "bonjour") {
                 (self.end, self.around) = (Some(end), around);
@@ -149,67 +141,79 @@ impl Echo {
                 break;
             }
         }
-        let is_capital = attempts.iter().any(|attempt: &Attempt| attempt.got.contains("BONJOUR"));
-        let failure = Failure::of_attempts("the string `bonjour`", &attempts);
-        Err(failure.hint(is_capital, "capitals are another string").into())
+        let all_got = |text| attempts.iter().all(|attempt| attempt.got.contains(text));
+        let (is_silent, is_capital) = (all_got("nothing for"), all_got("BONJOUR"));
+        Err(Failure::of_attempts("the string `bonjour`", attempts)
+            .hint(is_capital, "capitals are another string")
+            .hint(is_silent, "does it send what it has read, and flush it?")
+            .into())
+    }
+
+    /// A new client, once it is known how the server speaks.
+    fn connect(&mut self) -> Outcome<Client> {
+        self.end.ok_or(Stop::NotTried("no string came back".to_owned()))?;
+        self.target.connect_greeted()
+    }
+
+    fn connect_for_lines(&mut self) -> Outcome<Client> {
+        if self.end == Some(End::Stream) {
+            return not_tried("it answers when the sending has ended");
+        }
+        self.connect()
+    }
+
+    fn need_exact(&self) -> Outcome {
+        if self.is_exact { Ok(()) } else { not_tried("a line does not come back as it was sent") }
     }
 
     /// Sends `text`, and waits until it comes back, with no more around it than before.
     fn send(&mut self, client: &mut Client, text: &str) -> Outcome {
-        let Some(end) = self.end else { return not_tried("no string came back") };
-        client.ask(&[text.to_owned() + if end == End::CrLf { "\r\n" } else { "\n" }]);
-        if end == End::Stream {
+        client.ask(&[text.to_owned() + if self.end == Some(End::CrLf) { "\r\n" } else { "\n" }]);
+        if self.end == Some(End::Stream) {
             client.shut_down();
         }
-        let reply = client.reply(ANSWER);
-        let around = around(&reply, text);
-        ensure(around.as_ref() == Some(&self.around), || {
+        let is_back = |reply: &str| around(reply, text).as_ref() == Some(&self.around);
+        let reply = client.reply_until(ANSWER, is_back);
+        ensure(is_back(&reply), || {
+            let has_more = reply.contains(text);
             client
                 .failure("the same string")
-                .hint(around.is_some(), "what comes with it did not come with the first string")
+                .hint(has_more, "what comes with it did not come with the first string")
                 .hint(reply.is_empty() && client.end.is_none(), AT_ONCE)
         })
     }
 
+    /// Sends bytes, and waits for these and nothing else.
+    fn send_bytes(&mut self, bytes: &[u8]) -> Outcome {
+        self.need_exact()?;
+        let mut client = self.connect()?;
+        client.ask(&[bytes]);
+        client.reply_until(ANSWER, |reply| reply.len() >= bytes.len());
+        ensure(client.bytes() == bytes, || client.failure("the same bytes"))
+    }
+
     /// Whether a line comes back as it is: what stands in the way is one failure.
     fn be_exact(&mut self) -> Outcome {
-        let Some(end) = self.end else { return not_tried("no string came back") };
-        let mut client = self.target.connect_greeted()?;
+        let mut client = self.connect()?;
         let greeting = client.text();
         client.ask(&["bonjour\n"]);
         let text = client.reply(ANSWER);
         self.is_exact = text == "bonjour\n" && greeting.is_empty();
         ensure(self.is_exact, || {
-            let is_greeted = self.target.greets == Some(true);
-            let failure = if is_greeted {
-                Failure::new("nothing before a string is sent", format!("{greeting:?}"))
-            } else {
+            let failure = if greeting.is_empty() {
                 client.failure("the same bytes")
+            } else {
+                Failure::new("nothing before a string is sent", Preview(&greeting))
             };
             failure
-                .hint(is_greeted, "a greeting came first")
-                .hint(end == End::Stream, "nothing comes until the sending has ended")
-                .hint(end == End::CrLf, "nothing comes until \\r\\n")
+                .hint(!greeting.is_empty(), "a greeting came first")
+                .hint(self.end == Some(End::Stream), "nothing comes until the sending has ended")
+                .hint(self.end == Some(End::CrLf), "nothing comes until \\r\\n")
                 .hint(text.starts_with('\u{feff}'), "a byte-order mark came first")
                 .hint(text == "bonjour", "the line end is missing")
                 .hint(text == "bonjour\r\n", "\\n has become \\r\\n")
                 .hint(text.contains("bonjour"), "something was added")
         })
-    }
-
-    fn connect_for_lines(&mut self) -> Outcome<Client> {
-        match self.end {
-            None => not_tried("no string came back"),
-            Some(End::Stream) => not_tried("it answers when the sending has ended"),
-            Some(_) => self.target.connect_greeted(),
-        }
-    }
-
-    fn connect_for_bytes(&mut self) -> Outcome<Client> {
-        if !self.is_exact {
-            return not_tried("a line does not come back as it was sent");
-        }
-        self.target.connect_greeted()
     }
 }
 
@@ -219,13 +223,4 @@ fn around(reply: &str, text: &str) -> Option<String> {
     let (before, after) = reply.split_once(text)?;
     let around = before.chars().chain(after.chars());
     Some(around.filter(|char| !char.is_ascii_digit() && !char.is_whitespace()).collect())
-}
-
-/// Waits for these bytes and nothing else.
-fn expect(client: &mut Client, bytes: &[u8]) -> Outcome {
-    wait(std::slice::from_mut(client), ANSWER, |clients| {
-        let client = &clients[0];
-        client.end.is_some() || client.is_over() && client.bytes().len() >= bytes.len()
-    });
-    ensure(client.bytes() == bytes, || client.failure("the same bytes"))
 }

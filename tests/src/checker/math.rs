@@ -1,141 +1,136 @@
 //! What the checker asks of `math`.
 
-use std::time::Instant;
+use std::collections::HashMap;
+use std::slice;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
 use super::talk::{
     ANSWER, Attempt, Check, Client, Exercise, Failure, GUESS, LEARN, Outcome, Target, ensure,
-    not_tried, numbers, value, wait,
+    not_tried, numbers, value,
 };
 
-/// The statement's actions, and what they may be called. The names of the first and the last are
-/// the same in French and in English, so `max` is what the layout is found with.
-#[derive(Clone, Copy, PartialEq)]
-enum Action {
-    Max,
-    Sum,
-    Mean,
-    Deviation,
-    Min,
-}
+/// What the statement's actions may be called, in French and then in English, the most usual names
+/// first. The first name of all stands for the action.
+const ACTIONS: [[&[&str]; 2]; 5] = [
+    [&["max", "maximum"], &[]],
+    [&["min", "minimum"], &[]],
+    [&["somme", "addition", "total"], &["sum", "add"]],
+    [&["moyenne", "moy"], &["mean", "average", "avg"]],
+    [
+        &[
+            "écart-type",
+            "ecart-type",
+            "ecart_type",
+            "ecarttype",
+            "ecartType",
+            "écart",
+            "ecart",
+            "écart type",
+            "ecart type",
+            "écart_type",
+            "écarttype",
+            "écartType",
+        ],
+        &[
+            "stddev",
+            "std",
+            "stdev",
+            "sd",
+            "standard-deviation",
+            "standard_deviation",
+            "standard deviation",
+            "std_dev",
+            "std-dev",
+            "stdDev",
+            "standardDeviation",
+            "deviation",
+            "sigma",
+        ],
+    ],
+];
 
-impl Action {
-    /// French names, then English ones; the most usual first.
-    fn names(self) -> [&'static [&'static str]; 2] {
-        match self {
-            Self::Max => [&["max", "maximum"], &[]],
-            Self::Sum => [&["somme", "addition", "total"], &["sum", "add"]],
-            Self::Mean => [&["moyenne", "moy"], &["mean", "average", "avg"]],
-            Self::Deviation => [
-                &[
-                    "écart-type",
-                    "ecart-type",
-                    "ecart_type",
-                    "ecarttype",
-                    "ecartType",
-                    "écart",
-                    "ecart",
-                    "écart type",
-                    "ecart type",
-                    "écart_type",
-                    "écarttype",
-                    "écartType",
-                ],
-                &[
-                    "stddev",
-                    "std",
-                    "stdev",
-                    "sd",
-                    "standard-deviation",
-                    "standard_deviation",
-                    "standard deviation",
-                    "std_dev",
-                    "std-dev",
-                    "stdDev",
-                    "standardDeviation",
-                    "deviation",
-                    "sigma",
-                ],
-            ],
-            Self::Min => [&["min", "minimum"], &[]],
-        }
-    }
-}
+/// How the sum of 1, 2 and 3 may be asked, the most usual ways first. What follows a line end or
+/// a NUL, which is not sent, goes into a packet of its own.
+const EXAMPLES: &[&str] = &[
+    "somme\n1\n2\n3\n=\n",
+    "somme\n1 2 3\n=\n",
+    "somme 1 2 3 =\n",
+    "somme 1 2 3\n=\n",
+    "somme 1 2 3=\n",
+    "somme\n1 2 3 =\n",
+    "somme 1,2,3=\n",
+    "somme:1,2,3=\n",
+    "somme,1,2,3,=\n",
+    "somme;1;2;3;=\n",
+    "somme,1,2,3=\n",
+    "somme;1;2;3=\n",
+    "somme\n1,2,3\n=\n",
+    "somme\n1;2;3\n=\n",
+    "somme:1 2 3=\n",
+    "somme:1;2;3=\n",
+    "somme 1;2;3=\n",
+    "somme 1, 2, 3 =\n",
+    "somme 1,2,3 =\n",
+    "somme: 1, 2, 3 =\n",
+    "somme 1,2,3\n=\n",
+    "somme:1,2,3\n=\n",
+    "somme\n1,2,3=\n",
+    "somme\n1 2 3=\n",
+    "somme(1,2,3)=\n",
+    "somme|1|2|3|=\n",
+    "somme\r\n1\r\n2\r\n3\r\n=\r\n",
+    "somme 1 2 3 =\r\n",
+    "somme\x001\x002\x003\0=",
+    "somme\x001 2 3\0=",
+    "somme 1 2 3 =",
+    "somme 1,2,3=",
+];
 
-/// Where the action and the numbers stand in a question, and what stands between two numbers.
-/// What follows a line end or a NUL, which is not sent, goes into a packet of its own.
+const SAY: &str = "show how the sum of 1, 2 and 3 is asked, such as --say 'somme 1 2 3 =\\n'";
+
+/// How a question is written.
 #[derive(Clone)]
 struct Layout {
-    form: String,
+    before_action: String,
+    before_numbers: String,
     separator: String,
+    after_numbers: String,
 }
-
-const ACTION: &str = "{action}";
-const NUMBERS: &str = "{numbers}";
-
-/// The most usual layouts first.
-const LAYOUTS: &[(&str, &str)] = &[
-    ("{action}\n{numbers}\n=\n", "\n"),
-    ("{action}\n{numbers}\n=\n", " "),
-    ("{action} {numbers} =\n", " "),
-    ("{action} {numbers}\n=\n", " "),
-    ("{action} {numbers}=\n", " "),
-    ("{action}\n{numbers} =\n", " "),
-    ("{action} {numbers}=\n", ","),
-    ("{action}:{numbers}=\n", ","),
-    ("{action},{numbers},=\n", ","),
-    ("{action};{numbers};=\n", ";"),
-    ("{action},{numbers}=\n", ","),
-    ("{action};{numbers}=\n", ";"),
-    ("{action}\n{numbers}\n=\n", ","),
-    ("{action}\n{numbers}\n=\n", ";"),
-    ("{action}:{numbers}=\n", " "),
-    ("{action}:{numbers}=\n", ";"),
-    ("{action} {numbers}=\n", ";"),
-    ("{action} {numbers} =\n", ", "),
-    ("{action} {numbers} =\n", ","),
-    ("{action}: {numbers} =\n", ", "),
-    ("{action} {numbers}\n=\n", ","),
-    ("{action}:{numbers}\n=\n", ","),
-    ("{action}\n{numbers}=\n", ","),
-    ("{action}\n{numbers}=\n", " "),
-    ("{action}({numbers})=\n", ","),
-    ("{action}|{numbers}|=\n", "|"),
-    ("{action}\r\n{numbers}\r\n=\r\n", "\r\n"),
-    ("{action} {numbers} =\r\n", " "),
-    ("{action}\0{numbers}\0=", "\0"),
-    ("{action}\0{numbers}\0=", " "),
-    ("{action} {numbers} =", " "),
-    ("{action} {numbers}=", ","),
-];
 
 impl Layout {
     /// From how the sum of 1, 2 and 3 is asked; returns how that calls the sum, too.
     fn of_example(example: &str) -> Result<(Self, String)> {
         let found = numbers(example, false);
-        let digits: Vec<&str> =
-            found.iter().map(|at| example[at.clone()].trim_start_matches('-')).collect();
-        let three = digits.windows(3).rposition(|digits| digits == ["1", "2", "3"]);
-        let at = three.context("--say: expected how the sum of 1, 2 and 3 is asked")?;
-        let (before, after) = (&example[..found[at].start], &example[found[at + 2].end..]);
-        let separator = &example[found[at].end..found[at + 1].start];
+        let mut threes = found.windows(3).rev();
+        let numbers = threes.find(|three| {
+            three.iter().map(|(_, number)| number.trim_start_matches('-')).eq(["1", "2", "3"])
+        });
+        let numbers = numbers.context("--say: expected how the sum of 1, 2 and 3 is asked")?;
+        let [(one, first), (two, _), (three, third)] = numbers else { unreachable!("a window") };
+        let before = &example[..*one];
         // The last word that is a name of the sum, or else just the last word.
-        let is_letter = |char: char| char.is_alphanumeric() || "-_".contains(char);
-        let words = || before.split(|char| !is_letter(char)).filter(|word| !word.is_empty());
-        let is_name = |word: &&str| Action::Sum.names().concat().contains(&&*word.to_lowercase());
-        let name = words().rev().find(is_name).or_else(|| words().next_back());
+        let words =
+            || before.split(|char: char| !char.is_alphanumeric() && !"-_".contains(char)).rev();
+        let is_name = |word: &&str| names("somme").concat().contains(&&*word.to_lowercase());
+        let name = words().find(is_name).or_else(|| words().find(|word| !word.is_empty()));
         let name = name.context("--say: expected the name of the sum before its numbers")?;
-        let start = before.rfind(name).unwrap_or_default();
-        let (first, rest) = (&before[..start], &before[start + name.len()..]);
-        let form = [first, ACTION, rest, NUMBERS, after].concat();
-        Ok((Self { form, separator: separator.to_owned() }, name.to_owned()))
+        let (before_action, before_numbers) = before.rsplit_once(name).unwrap_or_default();
+        let layout = Self {
+            before_action: before_action.to_owned(),
+            before_numbers: before_numbers.to_owned(),
+            separator: example[one + first.len()..*two].to_owned(),
+            after_numbers: example[three + third.len()..].to_owned(),
+        };
+        Ok((layout, name.to_owned()))
     }
 
     /// A question, in the packets that it is sent in.
-    fn ask(&self, name: &str, numbers: &[&str]) -> Vec<String> {
-        let numbers = numbers.join(&self.separator);
-        let text = self.form.replace(ACTION, name).replace(NUMBERS, &numbers);
+    fn ask(&self, name: &str, numbers: &str) -> Vec<String> {
+        let Self { before_action, before_numbers, separator, after_numbers } = self;
+        let numbers = numbers.replace(' ', separator);
+        let text = format!("{before_action}{name}{before_numbers}{numbers}{after_numbers}");
         text.split_inclusive(['\n', '\0']).map(|part| part.replace('\0', "")).collect()
     }
 }
@@ -152,8 +147,9 @@ pub(super) struct Math {
     /// The layout and the name of the sum in the example that was given.
     example: Option<(Layout, String)>,
     dialect: Option<Dialect>,
-    names: Vec<(Action, String)>,
-    decimal_mark: char,
+    /// What the server calls the statement's actions.
+    names: HashMap<&'static str, String>,
+    decimal_mark: &'static str,
     /// Whether it takes questions as our pages write them.
     reads_tokens: bool,
 }
@@ -161,67 +157,69 @@ pub(super) struct Math {
 impl Exercise for Math {
     const ASKED: &'static [Check<Self>] = &[
         ("a question is answered", Self::learn),
-        ("`somme` adds up", |math| math.learn_name(Action::Sum, &["1", "2", "3"], &[6.0])),
-        ("`moyenne` is the mean", |math| math.learn_name(Action::Mean, &["2", "9", "4"], &[5.0])),
+        ("`somme` adds up", |math| math.learn_name("somme", "1 2 3", &[6.0])),
+        ("`moyenne` is the mean", |math| math.learn_name("moyenne", "2 9 4", &[5.0])),
         ("a mean may not be whole", |math| {
-            math.ask(Action::Mean, &["1", "2"], 1.5)?;
-            math.ask(Action::Mean, &["3", "1", "4"], 8.0 / 3.0)
+            math.ask("moyenne", "1 2", 1.5)?;
+            math.ask("moyenne", "3 1 4", 8.0 / 3.0)
         }),
         ("`écart-type` is the standard deviation, of all or of a sample", |math| {
-            let numbers = ["2", "4", "4", "4", "5", "5", "7", "9"];
-            math.learn_name(Action::Deviation, &numbers, &[2.0, (32.0_f64 / 7.0).sqrt()])
+            let answers = [2.0, (32.0_f64 / 7.0).sqrt()];
+            math.learn_name("écart-type", "2 4 4 4 5 5 7 9", &answers)
         }),
         ("`min` is the smallest, of positive numbers, too", |math| {
-            math.learn_name(Action::Min, &["5", "3", "7"], &[3.0])
+            math.learn_name("min", "5 3 7", &[3.0])
         }),
         ("`max` is the largest, of negative numbers, too", |math| {
-            math.learn_name(Action::Max, &["3", "8", "7"], &[8.0])?;
-            math.ask(Action::Max, &["-5", "-3", "-7"], -3.0)
+            math.learn_name("max", "3 8 7", &[8.0])?;
+            math.ask("max", "-5 -3 -7", -3.0)
         }),
         ("numbers may have decimals", |math| {
-            let numbers = ["1.5", "2.25", "0.5"];
-            math.ask(Action::Max, &numbers, 2.25).or_else(|stop| {
+            math.ask("max", "1.5 2.25 0.5", 2.25).or_else(|stop| {
                 // The statement leaves open which mark they have.
-                math.decimal_mark = ',';
-                math.ask(Action::Max, &numbers, 2.25).map_err(|_| stop)
+                math.decimal_mark = ",";
+                math.ask("max", "1.5 2.25 0.5", 2.25).map_err(|_| stop)
             })
         }),
         ("the next question on a connection takes its own numbers alone", |math| {
-            let mut client = math.connect()?;
-            math.expect(&mut client, Action::Max, &["40", "50"], 50.0)?;
-            client.ask(&math.question(Action::Max, &["1", "2"])?);
-            let reply = client.reply(ANSWER);
+            let [first, second] = [math.question("max", "40 50")?, math.question("max", "1 2")?];
+            let mut client = math.target.connect_greeted()?;
+            client.ask(&first);
+            math.expect(&mut client, 50.0)?;
+            client.ask(&second);
+            let outcome = math.expect(&mut client, 2.0);
             // A server may well answer one question a client.
-            let is_over = client.end.is_some() || math.answer(&reply).is_none();
-            ensure(is_over || math.is_answer(&reply, 2.0), || {
-                client.failure("the answer 2").hint(true, "are the numbers forgotten after `=`?")
-            })
+            if client.end.is_some() || math.answer(&client.text()).is_none() {
+                return Ok(());
+            }
+            outcome.map_err(|stop| stop.hint("are the numbers forgotten after `=`?"))
         }),
         ("two clients at once each get their own answer", |math| {
             // The second asks all while the first is in the middle of its question, or before it.
-            let [mut first, mut second] = [math.connect()?, math.connect()?];
-            let question = math.question(Action::Max, &["50", "2"])?;
-            let (begun, rest) = question.split_at(question.len() / 2);
-            first.ask(begun);
-            math.expect(&mut second, Action::Max, &["10", "20"], 20.0)?;
-            first.ask(rest);
-            let reply = first.reply(ANSWER);
-            ensure(math.is_answer(&reply, 50.0), || first.failure("the answer 50"))
+            let [first, second] = [math.question("max", "50 2")?, math.question("max", "10 20")?];
+            let [mut early, mut late] =
+                [math.target.connect_greeted()?, math.target.connect_greeted()?];
+            let (begun, rest) = first.split_at(first.len() / 2);
+            early.ask(begun);
+            late.ask(&second);
+            math.expect(&mut late, 20.0)?;
+            early.ask(rest);
+            math.expect(&mut early, 50.0)
         }),
         ("a client that breaks off disturbs nobody after it", |math| {
-            let question = math.question(Action::Max, &["80", "90"])?.concat();
-            let end = question.rfind("90").unwrap_or_default();
-            let mut client = math.connect()?;
-            client.ask(&[&question[..end]]);
-            wait(&mut [client], GUESS / 2, |_| false);
-            math.ask(Action::Max, &["4", "5"], 5.0)
+            let question = math.question("max", "80 90")?.concat();
+            let mut client = math.target.connect_greeted()?;
+            client.ask(&[&question[..question.rfind("90").unwrap_or_default()]]);
+            client.pause(GUESS / 2);
+            drop(client);
+            math.ask("max", "4 5", 5.0)
         }),
     ];
 
     const FURTHER: &'static [Check<Self>] = &[
         ("tokens may be on one line or on several, with LF or CR LF", |math| {
             for question in ["max 1 2 =\n", "max\n1\n2\n=\n", "max 1\r\n2\r\n=\r\n"] {
-                math.expect_line(question, &[2.0])?;
+                math.ask_in_tokens(question, &[2.0])?;
             }
             math.reads_tokens = true;
             Ok(())
@@ -229,22 +227,23 @@ impl Exercise for Math {
         ("actions have French and English names, in any letter case", |math| {
             math.need_tokens()?;
             for action in ["somme", "SUM", "Moyenne", "mean", "average", "min", "MAX"] {
-                math.expect_line(&format!("{action} 5 =\n"), &[5.0])?;
+                math.ask_in_tokens(&format!("{action} 5 =\n"), &[5.0])?;
             }
             for action in ["écart-type", "Ecart-Type", "stddev"] {
-                math.expect_line(&format!("{action} 5 =\n"), &[0.0])?;
+                math.ask_in_tokens(&format!("{action} 5 =\n"), &[0.0])?;
             }
             Ok(())
         }),
         ("the standard deviation is the population's", |math| {
-            math.ask(Action::Deviation, &["2", "4", "4", "4", "5", "5", "7", "9"], 2.0)
+            math.ask("écart-type", "2 4 4 4 5 5 7 9", 2.0)
         }),
         ("numbers may be negative, and have exponents", |math| {
-            math.ask(Action::Sum, &["-1.5", "1e3", "25e-2"], 998.75)
+            math.ask("somme", "-1.5 1e3 25e-2", 998.75)
         }),
         ("the answer is a line with nothing but the number, and all its digits", |math| {
-            let mut client = math.connect()?;
-            client.ask(&math.question(Action::Mean, &["1", "2", "2"])?);
+            let question = math.question("moyenne", "1 2 2")?;
+            let mut client = math.target.connect_greeted()?;
+            client.ask(&question);
             let reply = client.reply(ANSWER);
             let line = reply.strip_suffix('\n').unwrap_or_default().trim_end_matches('\r');
             let number = line.parse().unwrap_or(f64::NAN);
@@ -254,217 +253,180 @@ impl Exercise for Math {
         }),
         ("several questions are answered on one connection, also in one packet", |math| {
             math.need_tokens()?;
-            math.expect_line("max 1 3 =\nmax 4 =\nmin 6 7 =\n", &[3.0, 4.0, 6.0])
+            math.ask_in_tokens("max 1 3 =\nmax 4 =\nmin 6 7 =\n", &[3.0, 4.0, 6.0])
         }),
         ("a number cut in two packets is one number", |math| {
-            let question = math.question(Action::Sum, &["5", "12"])?.concat();
+            let question = math.question("somme", "5 12")?.concat();
             let (first, second) = question.split_at(question.rfind("12").unwrap_or_default() + 1);
-            let mut client = math.connect()?;
+            let mut client = math.target.connect_greeted()?;
             client.ask(&[first, second]);
-            let reply = client.reply(ANSWER);
-            ensure(math.is_answer(&reply, 17.0), || client.failure("the answer 17"))
+            math.expect(&mut client, 17.0)
         }),
     ];
 
     const BY_HAND: &'static str = "your client, and what the server prints, if it prints anything";
 
-    fn target(&mut self) -> &mut Target {
-        &mut self.target
-    }
-
     fn speaks(&self) -> Option<String> {
         let Dialect { layout, .. } = self.dialect.as_ref()?;
-        let name = self.names.first().map_or("max", |(_, name)| name);
-        Some(format!("{:?}", layout.ask(name, &["1", "2", "3"]).concat()))
+        let name = self.names.values().next()?;
+        Some(format!("{:?}", layout.ask(name, "1 2 3").concat()))
     }
 }
 
 impl Math {
     pub fn new(target: Target, example: Option<&str>) -> Result<Self> {
         let example = example.map(Layout::of_example).transpose()?;
-        let (names, decimal_mark) = (Vec::new(), '.');
+        let (names, decimal_mark) = (HashMap::new(), ".");
         Ok(Self { target, example, dialect: None, names, decimal_mark, reads_tokens: false })
     }
 
-    fn connect(&mut self) -> Outcome<Client> {
-        if self.dialect.is_none() {
-            return not_tried("no question was answered");
-        }
-        self.target.connect_greeted()
-    }
-
-    /// Finds out how a question is laid out: with `max`, the same word in French and in English,
-    /// then with other names in the most usual layouts.
+    /// Finds out how a question is written: with `max`, the same word in French and in English,
+    /// then with other names in the most usual layouts, and last with more patience.
     fn learn(&mut self) -> Outcome {
         let (began, mut attempts) = (Instant::now(), Vec::<Attempt>::new());
-        let usual = LAYOUTS.iter().map(|(form, separator)| Layout {
-            form: (*form).to_owned(),
-            separator: (*separator).to_owned(),
-        });
-        let usual: Vec<Layout> = usual.collect();
-        let guesses: Vec<(&str, Action, &[Layout])> = vec![
-            ("max", Action::Max, &usual),
-            ("somme", Action::Sum, &usual[..8]),
-            ("sum", Action::Sum, &usual[..8]),
-            ("MAX", Action::Max, &usual[..8]),
-        ];
+        let of_table = |example: &&str| Layout::of_example(example).map(|(layout, _)| layout);
+        let all: Vec<Layout> = EXAMPLES.iter().filter_map(|it| of_table(it).ok()).collect();
+        let usual = &all[..8];
         let example = self.example.clone();
         let guesses = match &example {
-            None => guesses,
-            Some((layout, sum)) => vec![(&**sum, Action::Sum, std::slice::from_ref(layout))],
+            Some((layout, name)) => vec![("somme", &**name, slice::from_ref(layout), ANSWER)],
+            None => vec![
+                ("max", "max", &*all, GUESS),
+                ("somme", "somme", usual, GUESS),
+                ("somme", "sum", usual, GUESS),
+                ("max", "MAX", usual, GUESS),
+                ("max", "max", usual, ANSWER / 3),
+            ],
         };
-        for (name, action, layouts) in guesses {
+        for (action, name, layouts, patience) in guesses {
             // Where nothing at all came to the first name, no other one helps.
-            if attempts.len() >= usual.len()
-                && attempts.iter().all(|attempt| attempt.got.starts_with("nothing"))
-            {
-                break;
+            let is_silent = attempts.iter().all(|attempt| attempt.got.starts_with("nothing for"));
+            if is_silent && !attempts.is_empty() && name != "max" {
+                continue;
             }
             for layout in layouts {
                 if began.elapsed() > LEARN {
                     break;
                 }
-                if self.understands(layout, name, action, &mut attempts)? {
-                    self.names.push((action, name.to_owned()));
+                let place = self.place_of_answer(layout, action, name, patience, &mut attempts);
+                if let Some(after_answer) = place.map_err(|stop| stop.after(&attempts).hint(SAY))? {
+                    self.dialect = Some(Dialect { layout: layout.clone(), after_answer });
+                    self.names.insert(action, name.to_owned());
                     return Ok(());
                 }
             }
         }
-        let failure = Failure::of_attempts("an answer, the largest number or the sum", &attempts);
-        Err(failure.hint(example.is_none(), SAY).into())
+        Err(Failure::of_attempts("an answer, the largest number or the sum", attempts)
+            .hint(true, SAY)
+            .into())
     }
 
-    /// Whether the server answers two questions, with the answer in the same place of its reply.
-    fn understands(
+    /// How many numbers follow the answers to two questions, if it is the same place in both.
+    fn place_of_answer(
         &mut self,
         layout: &Layout,
+        action: &str,
         name: &str,
-        action: Action,
+        patience: Duration,
         attempts: &mut Vec<Attempt>,
-    ) -> Outcome<bool> {
-        let mut place = None;
-        for numbers in [["4", "27", "13"], ["31", "8", "5"]] {
-            let answer = match action {
-                Action::Sum => numbers.iter().map(|number| value(number)).sum(),
-                _ => numbers.iter().map(|number| value(number)).fold(0.0, f64::max),
+    ) -> Outcome<Option<usize>> {
+        let mut places = Vec::new();
+        for (numbers, largest, sum) in [("4 27 13", 27.0, 44.0), ("31 8 5", 31.0, 44.0)] {
+            let answer = if action == "max" { largest } else { sum };
+            let mut client = self.target.connect_greeted()?;
+            client.ask(&layout.ask(name, numbers));
+            let place = |reply: &str| {
+                numbers_of(reply).iter().rev().position(|number| shows(number, answer))
             };
-            let mut client = match self.target.connect_greeted() {
-                Ok(client) => client,
-                Err(stop) if attempts.is_empty() => return Err(stop),
-                Err(_) => {
-                    let failure = Failure::of_attempts("an answer to a question", attempts);
-                    let hint = format!("then the server was gone; {SAY}");
-                    return Err(failure.hint(true, hint).into());
-                }
-            };
-            client.ask(&layout.ask(name, &numbers));
-            let patience = if self.example.is_some() { ANSWER } else { GUESS };
-            let reply = client.reply(patience);
+            let reply = client.reply_until(patience, |reply| place(reply).is_some());
             attempts.push(client.attempt());
-            let found = numbers_of(&reply).iter().rev().position(|shown| shows(shown, answer));
-            if found.is_none() || place.is_some() && place != found {
-                return Ok(false);
-            }
-            place = found;
+            let Some(place) = place(&reply) else { return Ok(None) };
+            places.push(place);
         }
-        let after_answer = place.unwrap_or_default();
-        self.dialect = Some(Dialect { layout: layout.clone(), after_answer });
-        Ok(true)
+        Ok(Some(places[0]).filter(|place| places[1] == *place))
     }
 
     /// Finds out what the server calls `action`: one that gives one of the `answers`.
-    fn learn_name(&mut self, action: Action, numbers: &[&str], answers: &[f64]) -> Outcome {
-        let mut attempts = Vec::new();
-        let mut wrong = None;
+    fn learn_name(&mut self, action: &'static str, numbers: &str, answers: &[f64]) -> Outcome {
+        let Some(Dialect { layout, .. }) = &self.dialect else {
+            return not_tried("no question was answered");
+        };
+        let layout = layout.clone();
+        let expected = format!("the answer {}", round(answers[0]));
+        let (mut attempts, mut wrong) = (Vec::new(), None);
         for name in self.names_to_try(action) {
-            let mut client = self.connect()?;
-            let Some(Dialect { layout, .. }) = &self.dialect else { continue };
+            let mut client = self.target.connect_greeted()?;
             client.ask(&layout.ask(&name, numbers));
-            let reply = client.reply(if attempts.is_empty() { ANSWER } else { GUESS });
-            if answers.iter().any(|answer| self.is_answer(&reply, *answer)) {
-                self.names.retain(|(known, _)| *known != action);
-                self.names.push((action, name));
+            let is_right = |reply: &str| answers.iter().any(|it| self.is_answer(reply, *it));
+            let patience = if attempts.is_empty() { ANSWER } else { GUESS };
+            let reply = client.reply_until(patience, is_right);
+            if is_right(&reply) {
+                self.names.insert(action, name);
                 return Ok(());
             }
-            if self.answer(&reply).is_some() && wrong.is_none() {
-                wrong = Some(client.failure(format!("the answer {}", answers[0])));
+            if self.answer(&reply).is_some() {
+                wrong = wrong.or_else(|| Some(client.failure(&expected)));
             }
             attempts.push(client.attempt());
         }
-        let none = || Failure::of_attempts(&format!("the answer {}", answers[0]), &attempts);
-        Err(wrong.unwrap_or_else(none).into())
+        Err(wrong.unwrap_or_else(|| Failure::of_attempts(&expected, attempts)).into())
     }
 
     /// The name that is known; or all, those in the language of the sum first, in capitals if
     /// another one is.
-    fn names_to_try(&self, action: Action) -> Vec<String> {
-        if let Ok(name) = self.name(action) {
-            return vec![name];
+    fn names_to_try(&self, action: &str) -> Vec<String> {
+        if let Some(name) = self.names.get(action) {
+            return vec![name.clone()];
         }
-        let [mut first, mut second] = action.names();
-        let sum = self.name(Action::Sum).unwrap_or_default();
-        if Action::Sum.names()[1].contains(&&*sum.to_lowercase()) {
-            std::mem::swap(&mut first, &mut second);
-        }
-        let are_capital = self.names.iter().any(|(_, name)| *name == name.to_uppercase());
-        let names = first.iter().chain(second);
-        names
-            .map(|name| if are_capital { name.to_uppercase() } else { (*name).to_owned() })
-            .collect()
+        let [french, english] = names(action);
+        let sum = self.names.get("somme").map(|name| name.to_lowercase()).unwrap_or_default();
+        let is_english = names("somme")[1].contains(&&*sum);
+        let names = if is_english { [english, french] } else { [french, english] }.concat();
+        let are_capital = self.names.values().any(|name| *name == name.to_uppercase());
+        let case = if are_capital { str::to_uppercase } else { str::to_owned };
+        names.into_iter().map(case).collect()
     }
 
-    fn name(&self, action: Action) -> Outcome<String> {
-        let known = self.names.iter().find(|(known, _)| *known == action);
-        match known {
-            Some((_, name)) => Ok(name.clone()),
-            None => not_tried(format!("`{}` gets no right answer", action.names()[0][0])),
-        }
-    }
-
-    fn question(&self, action: Action, numbers: &[&str]) -> Outcome<Vec<String>> {
-        let name = self.name(action)?;
-        match &self.dialect {
-            Some(Dialect { layout, .. }) => {
-                let mark = self.decimal_mark.to_string();
-                let numbers: Vec<_> = numbers.iter().map(|n| n.replace('.', &mark)).collect();
-                Ok(layout.ask(&name, &numbers.iter().map(String::as_str).collect::<Vec<_>>()))
-            }
-            None => not_tried("no question was answered"),
+    fn question(&self, action: &str, numbers: &str) -> Outcome<Vec<String>> {
+        let Some(Dialect { layout, .. }) = &self.dialect else {
+            return not_tried("no question was answered");
+        };
+        match self.names.get(action) {
+            Some(name) => Ok(layout.ask(name, &numbers.replace('.', self.decimal_mark))),
+            None => not_tried(format!("`{action}` gets no right answer")),
         }
     }
 
     /// Asks on a new connection.
-    fn ask(&mut self, action: Action, numbers: &[&str], answer: f64) -> Outcome {
-        let mut client = self.connect()?;
-        self.expect(&mut client, action, numbers, answer)
+    fn ask(&mut self, action: &str, numbers: &str, answer: f64) -> Outcome {
+        let question = self.question(action, numbers)?;
+        let mut client = self.target.connect_greeted()?;
+        client.ask(&question);
+        self.expect(&mut client, answer)
     }
 
-    fn expect(
-        &self,
-        client: &mut Client,
-        action: Action,
-        numbers: &[&str],
-        answer: f64,
-    ) -> Outcome {
-        client.ask(&self.question(action, numbers)?);
-        let reply = client.reply(ANSWER);
-        let expected = || client.failure(format!("the answer {}", round(answer)));
-        ensure(self.is_answer(&reply, answer), expected)
+    fn expect(&self, client: &mut Client, answer: f64) -> Outcome {
+        let reply = client.reply_until(ANSWER, |reply| self.is_answer(reply, answer));
+        let failure = || client.failure(format!("the answer {}", round(answer)));
+        ensure(self.is_answer(&reply, answer), failure)
     }
 
     fn need_tokens(&self) -> Outcome {
         if self.reads_tokens { Ok(()) } else { not_tried("it takes questions otherwise") }
     }
 
-    /// Asks in our own way of writing, and waits for as many answers.
-    fn expect_line(&mut self, question: &str, answers: &[f64]) -> Outcome {
-        let mut client = self.connect()?;
+    /// Asks as our pages write it, and waits for as many answers.
+    fn ask_in_tokens(&mut self, question: &str, answers: &[f64]) -> Outcome {
+        self.question("max", "1")?;
+        let mut client = self.target.connect_greeted()?;
         client.ask(&[question]);
-        let reply = client.reply(ANSWER);
-        let shown = numbers_of(&reply);
-        let are_right = shown.len() == answers.len()
-            && shown.iter().zip(answers).all(|(shown, answer)| shows(shown, *answer));
-        ensure(are_right, || client.failure(format!("the answers {answers:?}")))
+        let are_right = |reply: &str| {
+            let shown = numbers_of(reply);
+            shown.len() == answers.len()
+                && shown.iter().zip(answers).all(|(shown, answer)| shows(shown, *answer))
+        };
+        let reply = client.reply_until(ANSWER, are_right);
+        ensure(are_right(&reply), || client.failure(format!("the answers {answers:?}")))
     }
 
     /// The answer as it is shown in a reply.
@@ -478,10 +440,13 @@ impl Math {
     }
 }
 
-const SAY: &str = "show how the sum of 1, 2 and 3 is asked, such as --say 'somme 1 2 3 =\\n'";
+/// The French and the English names of an action.
+fn names(action: &str) -> [&'static [&'static str]; 2] {
+    *ACTIONS.iter().find(|names| names[0][0] == action).expect("it is one of the statement's")
+}
 
 fn numbers_of(reply: &str) -> Vec<&str> {
-    numbers(reply, true).into_iter().map(|at| &reply[at]).collect()
+    numbers(reply, true).into_iter().map(|(_, number)| number).collect()
 }
 
 /// Whether `shown` is `exact` to the digits that it shows, rounded or cut off; only a whole number

@@ -25,7 +25,7 @@ impl Exercise for RandomStream {
         ("a number comes", |stream| {
             stream.clients.push(stream.target.connect()?);
             stream.expect(1, ANSWER).inspect_err(|_| stream.clients.clear())?;
-            stream.message = stream.clients[0].messages.last().map(Message::text);
+            stream.message = stream.clients[0].replies().last().map(Message::text);
             Ok(())
         }),
         ("a number comes each second, eight of them by the clock", |stream| {
@@ -33,8 +33,8 @@ impl Exercise for RandomStream {
             stream.expect(8, Duration::from_secs(9))?;
             let client = stream.clients.remove(0);
             stream.streams.push(drawn(&client));
-            let messages = client.messages.iter().filter(|message| number(message).is_some());
-            let times: Vec<Instant> = messages.map(|message| message.at).take(8).collect();
+            let messages = client.replies().iter().filter(|message| number(message).is_some());
+            let times: Vec<Instant> = messages.map(|message| message.began).take(8).collect();
             let gaps: Vec<f64> =
                 times.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
             ensure(are_seconds(&gaps), || {
@@ -105,8 +105,8 @@ impl Exercise for RandomStream {
         ("a client that ends its sending gets the end of the numbers", |stream| {
             stream.need_clients(1)?;
             stream.clients[0].shut_down();
-            let has_ended = wait(&mut stream.clients[..1], SOON, |it| it[0].end.is_some());
-            ensure(has_ended, || {
+            wait(&mut stream.clients[..1], SOON, |clients| clients[0].end.is_some());
+            ensure(stream.clients[0].end.is_some(), || {
                 let got = "numbers after the end of the sending";
                 Failure::new("the end of the stream", got)
                     .hint(true, "does it stop when a read returns 0 bytes?")
@@ -117,10 +117,6 @@ impl Exercise for RandomStream {
     const BY_HAND: &'static str = "the log (each client's number, connection, disconnection and \
         numbers), the flag that quiets it, your client, and whether the generation stops when a \
         client is killed: nobody is there to read, so only the log can tell";
-
-    fn target(&mut self) -> &mut Target {
-        &mut self.target
-    }
 
     fn speaks(&self) -> Option<String> {
         self.message.as_ref().map(|message| format!("{message:?}"))
@@ -144,10 +140,14 @@ impl RandomStream {
         });
         let lacking = self.clients.iter().find(|client| !has_all(client));
         lacking.map_or(Ok(()), |client| {
-            let is_silent = |client: &Client| client.messages.is_empty() && client.end.is_none();
+            let is_silent = |client: &Client| client.replies().is_empty() && client.end.is_none();
             let is_left_out = is_silent(client) && !self.clients.iter().all(is_silent);
             let failure = if count > 2 {
-                let got = format!("{} in {:.1} s", drawn(client).len(), client.seconds());
+                let got = format!(
+                    "{} in {:.1} s",
+                    drawn(client).len(),
+                    client.asked.elapsed().as_secs_f64()
+                );
                 Failure::new(format!("{count} numbers"), got)
             } else {
                 client.failure(if count == 1 { "a number" } else { "two more numbers" })
@@ -175,8 +175,7 @@ fn drawn(client: &Client) -> Vec<String> {
 /// The last number of a message.
 fn number(message: &Message) -> Option<String> {
     let text = message.text();
-    let last = numbers(&text, true).pop()?;
-    Some(text[last].to_owned())
+    numbers(&text, true).pop().map(|(_, number)| number.to_owned())
 }
 
 /// Whether numbers so far apart come every second: all are a second apart on average, within a

@@ -21,30 +21,16 @@ const MIN_DELAY: Duration = Duration::from_millis(200);
 const DELAYS: u32 = 80;
 const LEARN_DELAYS: u32 = 50;
 
-const HELD: &str = "does a client wait for a lock that it holds, or has its thread ended?";
-const SAY: &str = "show how three of product 1 are ordered, such as --say '1 3\\n'";
-
-/// How an order may be written, the most usual ways first. What follows a line end goes into a
-/// packet of its own.
-const ORDERS: &[&str] = &[
-    "{id} {quantity}\n",
-    "{id}\n{quantity}\n",
-    "{id},{quantity}\n",
-    "{id}:{quantity}\n",
-    "{id};{quantity}\n",
-    "{id}, {quantity}\n",
-    "{id}\t{quantity}\n",
-    "{id}-{quantity}\n",
-    "{id}x{quantity}\n",
-    "{id}/{quantity}\n",
-    "{id}|{quantity}\n",
-    "{id} x {quantity}\n",
-    "{id} {quantity}\r\n",
-    "{id} {quantity}",
-    "{id},{quantity}",
-    "{id}:{quantity}",
-    "{id};{quantity}",
+/// How three of product 1 may be ordered, the most usual ways first. What follows a line end goes
+/// into a packet of its own.
+const EXAMPLES: &[&str] = &[
+    "1 3\n", "1\n3\n", "1,3\n", "1:3\n", "1;3\n", "1, 3\n", "1\t3\n", "1-3\n", "1x3\n", "1/3\n",
+    "1|3\n", "1 x 3\n", "1 3\r\n", "1 3", "1,3", "1:3", "1;3",
 ];
+
+const HELD: &str = "does a client wait for a lock that it holds, or has its thread ended?";
+const NO_WAIT: &str = "is there a wait between the check and the change?";
+const SAY: &str = "show how three of product 1 are ordered, such as --say '1 3\\n'";
 
 /// A row of a list: its numbers.
 type Row = Vec<i64>;
@@ -59,6 +45,7 @@ enum Column {
 
 /// What was learnt from the first order that a later list shows.
 struct Dialect {
+    /// How an order is written, with `{id}` and `{quantity}`.
     order: String,
     column: Column,
     /// What comes at once, before the answer itself, as `One moment…` does.
@@ -69,116 +56,116 @@ struct Dialect {
 
 pub(super) struct Shop {
     target: Target,
+    /// How an order is written, if that was shown.
     example: Option<String>,
     dialect: Option<Dialect>,
-    /// How long the shop takes for a list.
+    /// How long the shop takes for a list; zero before the first one.
     delay: Duration,
     /// How many rows a list has at least.
     rows: usize,
     /// The fewest that were left in any list.
     lowest: i64,
-    /// Why nothing more can be learnt.
+    /// Whether nothing comes any more.
     is_stuck: bool,
 }
 
 impl Exercise for Shop {
     const ASKED: &'static [Check<Self>] = &[
-        ("the list comes", |shop| shop.list().map(drop)),
+        ("the list comes, after a wait", |shop| {
+            shop.list()?;
+            let got = format!("one in {:.3} s", shop.delay.as_secs_f64());
+            let hint = "make the simulated database slower, and start the server again";
+            ensure(shop.delay >= MIN_DELAY, || {
+                Failure::new("a list that takes 0.2 s or more", got).hint(true, hint)
+            })
+        }),
         ("an order is carried out, and answered", Self::learn),
         ("an order takes the time of a list", |shop| {
             let took = shop.dialect()?.took;
-            shop.ensure_delay()?;
+            shop.need_delay()?;
             ensure((0.5..1.75).contains(&took), || {
-                Failure::new("an order in the time of a list", times(took))
-                    .hint(took < 0.5, "is there a wait between the check and the change?")
+                let got = format!("{took:.2} times that of a list");
+                Failure::new("an order in the time of a list", got).hint(took < 0.5, NO_WAIT)
             })
         }),
         ("four lists at once take the time of one", |shop| {
-            shop.ensure_delay()?;
+            shop.need_delay()?;
             let began = Instant::now();
             let (clients, _) = shop.lists(4)?;
-            let lists = shop.since(began, &clients);
-            ensure(lists < 2.5, || {
-                Failure::new("four lists in the time of one", times(lists))
-                    .hint(lists > 3.5, "one after the other: is it a write lock?")
+            let took = shop.delays(began, &clients);
+            ensure(took < 2.5, || {
+                let got = format!("{took:.2} times that of one");
+                Failure::new("four lists in the time of one", got)
+                    .hint(took > 3.5, "one after the other: is it a write lock?")
             })
         }),
         ("an order of too many is refused, and changes nothing", |shop| {
             let (client, list) = shop.list()?;
-            let (id, quantity) = shop.most(&list, 0)?;
-            let mut clients = [client];
-            shop.order(&mut clients[0], id, quantity + 1)?;
-            shop.expect_answers(&mut clients)?;
-            let left = shop.left(id)?;
-            ensure(left == quantity, || {
+            let (id, before) = shop.most(&list, 0)?;
+            let (mut clients, order) = ([client], shop.order(id, before + 1)?);
+            shop.buy(&mut clients, &order)?;
+            let after = shop.left(id)?;
+            ensure(after == before, || {
                 clients[0]
                     .failure("an answer, and the same quantity")
-                    .hint(true, format!("there were {quantity}, and then {left}"))
+                    .hint(true, format!("there were {before}, and then {after}"))
             })
         }),
         ("two orders at once take turns", |shop| {
-            shop.ensure_delay()?;
+            shop.need_delay()?;
             let (mut buyers, list) = shop.lists(2)?;
-            let (id, quantity) = shop.most(&list, 2)?;
-            let began = Instant::now();
-            for buyer in &mut buyers {
-                shop.order(buyer, id, 1)?;
-            }
-            shop.expect_answers(&mut buyers)?;
-            let orders = shop.since(began, &buyers);
-            let left = shop.left(id)?;
-            ensure(orders > 1.5 && left == quantity - 2, || {
-                let got = format!("{}; {quantity} before, {left} after", times(orders));
+            let (id, before) = shop.most(&list, 2)?;
+            let order = shop.order(id, 1)?;
+            let took = shop.buy(&mut buyers, &order)?;
+            let after = shop.left(id)?;
+            ensure(took > 1.5 && after == before - 2, || {
+                let got = format!("{took:.2} times that of a list; {before} before, {after} after");
                 Failure::new("two orders in twice the time of a list, and two fewer", got)
-                    .hint(orders < 0.5, "is there a wait between the check and the change?")
-                    .hint(orders <= 1.5, "is the write lock held during the wait?")
+                    .hint(took < 0.5, NO_WAIT)
+                    .hint(took <= 1.5, "is the write lock held during the wait?")
             })
         }),
         ("a list that comes while an order is carried out waits for it", |shop| {
-            shop.ensure_delay()?;
-            let (client, list) = shop.list()?;
-            let (id, _) = shop.most(&list, 1)?;
-            let mut buyer = [client];
-            let began = Instant::now();
-            shop.order(&mut buyer[0], id, 1)?;
-            wait(&mut buyer, shop.delay / 4, |_| false);
+            shop.need_delay()?;
+            let (mut buyer, list) = shop.list()?;
+            let order = shop.order(shop.most(&list, 1)?.0, 1)?;
+            buyer.ask(&order);
+            buyer.pause(shop.delay / 4);
             let (lister, _) = shop.list()?;
-            let both = shop.since(began, &[lister]);
-            shop.expect_answers(&mut buyer)?;
-            ensure(both > 1.75, || {
-                Failure::new("the order's wait, then the list's: twice a list", times(both))
-                    .hint(both < 1.5, "does the list wait for the lock that the order holds?")
+            let took = shop.delays(buyer.asked, &[lister]);
+            shop.expect_answers(slice::from_mut(&mut buyer))?;
+            ensure(took > 1.75, || {
+                let got = format!("{took:.2} times that of a list");
+                Failure::new("the order's wait, then the list's: twice a list", got)
+                    .hint(took < 1.5, "does the list wait for the lock that the order holds?")
             })
         }),
         ("an order that comes while a list is read waits for it", |shop| {
-            shop.ensure_delay()?;
-            let (client, list) = shop.list()?;
-            let (id, _) = shop.most(&list, 1)?;
-            let mut clients = [client, shop.target.connect()?];
-            let began = Instant::now();
-            wait(&mut clients, shop.delay / 4, |_| false);
-            shop.order(&mut clients[0], id, 1)?;
-            shop.expect_answers(&mut clients[..1])?;
-            let both = shop.since(began, &clients[..1]);
-            ensure(both > 1.75, || {
-                Failure::new("the list's wait, then the order's: twice a list", times(both))
-                    .hint(both < 1.5, "does the list hold its lock while it waits?")
+            shop.need_delay()?;
+            let (buyer, list) = shop.list()?;
+            let order = shop.order(shop.most(&list, 1)?.0, 1)?;
+            let (mut lister, began) = (shop.target.connect()?, Instant::now());
+            lister.pause(shop.delay / 4);
+            let mut buyers = [buyer];
+            shop.buy(&mut buyers, &order)?;
+            let took = shop.delays(began, &buyers);
+            ensure(took > 1.75, || {
+                let got = format!("{took:.2} times that of a list");
+                Failure::new("the list's wait, then the order's: twice a list", got)
+                    .hint(took < 1.5, "does the list hold its lock while it waits?")
             })
         }),
         ("two buyers of all that is left: one gets it", |shop| {
             let (mut buyers, list) = shop.lists(2)?;
-            let left = shop.quantities(&list);
-            let product = left.into_iter().filter(|(_, quantity)| *quantity > 0);
-            let (id, quantity) = product.min_by_key(|(_, left)| *left).map_or_else(sold_out, Ok)?;
-            for buyer in &mut buyers {
-                shop.order(buyer, id, quantity)?;
-            }
-            shop.expect_answers(&mut buyers)?;
+            let products = shop.quantities(&list).into_iter().filter(|(_, left)| *left > 0);
+            let (id, all) = products.min_by_key(|(_, left)| *left).map_or_else(sold_out, Ok)?;
+            let order = shop.order(id, all)?;
+            shop.buy(&mut buyers, &order)?;
             let left = shop.left(id)?;
             ensure(left == 0, || {
-                let failure = buyers[0].failure("one of them gets it: 0 left");
-                let got = format!("each ordered all {quantity}, and then {left} were left");
-                failure
+                let got = format!("each ordered all {all}, and then {left} were left");
+                buyers[0]
+                    .failure("one of them gets it: 0 left")
                     .hint(left < 0, format!("{got}: are check and change under one write lock?"))
                     .hint(true, got)
             })
@@ -186,9 +173,8 @@ impl Exercise for Shop {
         ("nothing is ever below zero", |shop| {
             shop.dialect()?;
             shop.list()?;
-            ensure(shop.lowest >= 0, || {
-                Failure::new("no quantity below 0 in any list", shop.lowest)
-            })
+            let lowest = shop.lowest;
+            ensure(lowest >= 0, || Failure::new("no quantity below 0 in any list", lowest))
         }),
     ];
 
@@ -203,40 +189,42 @@ impl Exercise for Shop {
         }),
         ("orders of nothing, of less, and of no product are refused", |shop| {
             let (mut client, list) = shop.list()?;
-            let (id, quantity) = shop.most(&list, 0)?;
+            let (id, before) = shop.most(&list, 0)?;
             let unknown = list.iter().map(|row| row[0]).max().unwrap_or(0).saturating_add(1);
             for (id, quantity) in [(unknown, 1), (id, 0), (id, -1)] {
                 if client.end.is_some() {
                     client = shop.list()?.0;
                 }
-                shop.order(&mut client, id, quantity)?;
-                shop.expect_answers(slice::from_mut(&mut client))?;
+                let order = shop.order(id, quantity)?;
+                shop.buy(slice::from_mut(&mut client), &order)?;
             }
-            let left = shop.left(id)?;
-            ensure(left == quantity, || {
-                Failure::new(format!("still {quantity} of product {id}"), left)
+            let after = shop.left(id)?;
+            ensure(after == before, || {
+                Failure::new(format!("still {before} of product {id}"), after)
             })
         }),
         ("after a line that is no order, the next one is taken", |shop| {
             let (mut client, list) = shop.list()?;
-            let (id, _) = shop.most(&list, 1)?;
+            let (id, before) = shop.most(&list, 1)?;
+            let order = shop.order(id, 1)?;
             client.ask(&["deux\n"]);
             client.reply(shop.patience(1));
-            shop.buy_more(client, id, 1, "\n")
+            shop.buy(slice::from_mut(&mut client), &order)?;
+            shop.expect_left(&client, id, before - 1)
         }),
         ("several orders are taken on one connection, and CR LF too", |shop| {
-            let (client, list) = shop.list()?;
-            let (id, _) = shop.most(&list, 2)?;
-            shop.buy_more(client, id, 2, "\r\n")
+            let (mut client, list) = shop.list()?;
+            let (id, before) = shop.most(&list, 2)?;
+            let order: Vec<_> =
+                shop.order(id, 1)?.iter().map(|part| part.replace('\n', "\r\n")).collect();
+            shop.buy(slice::from_mut(&mut client), &order)?;
+            shop.buy(slice::from_mut(&mut client), &order)?;
+            shop.expect_left(&client, id, before - 2)
         }),
     ];
 
     const BY_HAND: &'static str = "what the server prints, if it prints anything, your client, \
         and what happens without the lock: the quantity can then go below zero";
-
-    fn target(&mut self) -> &mut Target {
-        &mut self.target
-    }
 
     fn speaks(&self) -> Option<String> {
         let order = &self.dialect.as_ref()?.order;
@@ -260,27 +248,25 @@ impl Shop {
     }
 
     /// The longest wait for what takes so many delays.
-    fn patience(&self, delays: u32) -> Duration {
-        if self.delay.is_zero() { FIRST_LIST } else { ANSWER + self.delay * (delays + 1) }
+    fn patience(&self, delays: usize) -> Duration {
+        ANSWER + self.delay * u32::try_from(delays + 1).unwrap_or(u32::MAX)
     }
 
-    /// How many times the delay of the shop it is from `began` to the last message that came to
-    /// the clients.
-    fn since(&self, began: Instant, clients: &[Client]) -> f64 {
-        let last = clients.iter().filter_map(|client| Some(client.replies().last()?.at)).max();
+    /// How many delays it is from `began` to the last message that came to the clients.
+    fn delays(&self, began: Instant, clients: &[Client]) -> f64 {
+        let last = clients.iter().filter_map(|client| Some(client.replies().last()?.began)).max();
         (last.unwrap_or(began) - began).as_secs_f64() / self.delay.as_secs_f64()
     }
 
-    /// Fails when the shop is too fast for its lock to be told by the clock.
-    fn ensure_delay(&self) -> Outcome {
-        if self.delay.is_zero() {
-            return not_tried("no list came");
-        }
-        let hint = "make the simulated database slower, and start the server again";
-        ensure(self.delay >= MIN_DELAY, || {
-            let got = format!("one in {:.3} s", self.delay.as_secs_f64());
-            Failure::new("a list that takes 0.2 s or more", got).hint(true, hint)
-        })
+    /// A shop that is too fast has a lock that cannot be told by the clock.
+    fn need_delay(&self) -> Outcome {
+        if self.delay < MIN_DELAY { not_tried("no list took 0.2 s or more") } else { Ok(()) }
+    }
+
+    /// A new client and its list.
+    fn list(&mut self) -> Outcome<(Client, Vec<Row>)> {
+        let (mut clients, list) = self.lists(1)?;
+        Ok((clients.remove(0), list))
     }
 
     /// New clients, all at once, and the list of the first.
@@ -288,49 +274,42 @@ impl Shop {
         if self.is_stuck {
             return not_tried("no list comes");
         }
-        let began = Instant::now();
-        let mut clients = self.target.connect_all(count)?;
         let is_first = self.delay.is_zero();
-        let patience = self.patience(u32::try_from(count).unwrap_or(1) + 1);
-        let min_rows = self.rows;
+        let patience = if is_first { FIRST_LIST } else { self.patience(count + 1) };
+        let mut clients = self.target.connect_all(count)?;
+        let has_list = |client: &Client| rows(&client.text()).len() >= self.rows;
         wait(&mut clients, patience, |clients| {
-            let has_list = |client: &Client| rows(&client.settled()).len() >= min_rows;
-            clients.iter().all(|client| client.end.is_some() || has_list(client))
+            let mut clients = clients.iter();
+            clients.all(|client| client.end.is_some() || client.has_replied() && has_list(client))
         });
-        for client in &mut clients {
-            let list = rows(&client.text());
-            if list.is_empty() {
-                self.is_stuck = client.end.is_none();
-                let failure = client.failure("a list of products, with their numbers");
-                if !is_first {
-                    return Err(failure.hint(self.is_stuck, HELD).into());
-                }
-                client.ask(&["\n"]);
-                let speaks_second = !rows(&client.reply(2 * ANSWER)).is_empty();
-                let hint = "the list came when something had been sent: it must come unasked";
-                return Err(failure
-                    .hint(speaks_second, hint)
-                    .hint(self.is_stuck, "is a lock held that is never released?")
-                    .into());
+        let lists: Vec<_> = clients.iter().map(|client| rows(&client.text())).collect();
+        if let Some(at) = lists.iter().position(Vec::is_empty) {
+            let client = &mut clients[at];
+            let failure = client.failure("a list of products, with their numbers");
+            self.is_stuck = client.end.is_none();
+            if !is_first {
+                return Err(failure.hint(self.is_stuck, HELD).into());
             }
+            client.ask(&["\n"]);
+            let speaks_second = !rows(&client.reply(2 * ANSWER)).is_empty();
+            let hint = "the list came when something had been sent: it must come unasked";
+            return Err(failure
+                .hint(speaks_second, hint)
+                .hint(self.is_stuck, "is a lock held that is never released?")
+                .into());
+        }
+        for list in &lists {
             self.rows = self.rows.min(list.len());
-            let quantities = self.quantities(&list).into_iter().map(|(_, quantity)| quantity);
-            self.lowest = quantities.chain([self.lowest]).min().unwrap_or(0);
+            let lowest = self.quantities(list).into_iter().map(|(_, left)| left).min();
+            self.lowest = self.lowest.min(lowest.unwrap_or(0));
         }
-        if let (1, Some(list)) = (count, clients[0].messages.last()) {
+        if let ([client], Some(list)) = (&*clients, clients[0].replies().last()) {
             // The least of all: on a busy machine, one of them may be late.
-            let took = list.at - began;
-            self.delay = if is_first { took } else { took.min(self.delay) };
-            self.delay = self.delay.clamp(Duration::from_millis(1), FIRST_LIST);
+            let took = list.began - client.asked;
+            let least = if is_first { FIRST_LIST } else { self.delay };
+            self.delay = took.clamp(Duration::from_millis(1), least);
         }
-        let list = rows(&clients[0].text());
-        Ok((clients, list))
-    }
-
-    /// A new client and its list.
-    fn list(&mut self) -> Outcome<(Client, Vec<Row>)> {
-        let (mut clients, list) = self.lists(1)?;
-        Ok((clients.remove(0), list))
+        Ok((clients, lists.into_iter().next().unwrap_or_default()))
     }
 
     /// Finds out how an order is written, and which number is the quantity.
@@ -341,10 +320,8 @@ impl Shop {
         let least = |row: &Row| row[1..].iter().min().copied();
         let best = before.iter().max_by_key(|row| (least(row) > Some(0), row.len(), least(row)));
         let id = best.map_or(0, |row| row[0]);
-        let guesses = match &self.example {
-            Some(order) => vec![order.clone()],
-            None => ORDERS.iter().map(|order| (*order).to_owned()).collect(),
-        };
+        let of_table = || EXAMPLES.iter().filter_map(|it| order_of_example(it).ok()).collect();
+        let guesses = self.example.clone().map_or_else(of_table, |order| vec![order]);
         let (began, mut attempts) = (Instant::now(), Vec::new());
         for order in guesses {
             if began.elapsed() > LEARN + LEARN_DELAYS * self.delay {
@@ -353,22 +330,15 @@ impl Shop {
             client.ask(&write(&order, id, 1));
             let (notice, took) = self.hear(&mut client);
             attempts.push(client.attempt());
-            let (next, after) = match self.list() {
-                Err(Stop::Failed(_)) => {
-                    let failure =
-                        Failure::of_attempts("an answer, and then another list", &attempts);
-                    let hint = format!("no list came after that: {HELD}");
-                    return Err(failure.hint(true, hint).into());
-                }
-                other => other?,
-            };
+            let (next, after) = self.list().map_err(|stop| {
+                let stop = stop.after(&attempts);
+                if self.is_stuck { stop } else { stop.hint(SAY) }
+            })?;
             if let Some(column) = fallen(&before, &after, id) {
-                let is_answered = !client.text().is_empty();
-                ensure(is_answered, || {
-                    self.is_stuck = true;
-                    client
-                        .failure("a confirmation")
-                        .hint(true, "a later list shows the order, but no answer came")
+                self.is_stuck = client.text().is_empty();
+                ensure(!self.is_stuck, || {
+                    let hint = "a later list shows the order, but no answer came";
+                    client.failure("a confirmation").hint(true, hint)
                 })?;
                 self.dialect = Some(Dialect { order, column, notice, took });
                 return Ok(());
@@ -376,7 +346,7 @@ impl Shop {
             (client, before) = (next, after);
         }
         let expected = format!("an order of one of product {id}, and a later list that shows it");
-        Err(Failure::of_attempts(&expected, &attempts)
+        Err(Failure::of_attempts(expected, attempts)
             .hint(self.example.is_none(), SAY)
             .hint(true, "no quantity has fallen by what was ordered")
             .into())
@@ -385,52 +355,42 @@ impl Shop {
     /// Waits for the answer to the first order. Where something comes at once, the answer itself
     /// may still follow. Returns what came at once, and how many delays the answer took.
     fn hear(&self, client: &mut Client) -> (Option<String>, f64) {
-        client.reply(GUESS + self.delay * 2);
-        let began = client.asked;
-        let took = self.since(began, slice::from_ref(client));
-        let first = client.text();
-        if took < 0.5 && client.end.is_none() && !first.is_empty() {
-            let rest = (self.delay * 3 / 2).saturating_sub(began.elapsed());
-            wait(slice::from_mut(client), rest, |clients| {
-                clients[0].end.is_some() || clients[0].replies().len() > 1 && clients[0].is_over()
-            });
+        let first = client.reply(GUESS + self.delay * 2);
+        let took = |client: &Client| self.delays(client.asked, slice::from_ref(client));
+        if took(client) < 0.5 && client.end.is_none() && !first.is_empty() {
+            let rest = (self.delay * 3 / 2).saturating_sub(client.asked.elapsed());
+            client.reply_until(rest, |reply| reply != first);
         }
         let has_more = client.replies().len() > 1;
-        (has_more.then_some(first), self.since(began, slice::from_ref(client)))
+        (has_more.then_some(first), took(client))
     }
 
-    fn order(&self, client: &mut Client, id: i64, quantity: i64) -> Outcome {
-        client.ask(&write(&self.dialect()?.order, id, quantity));
-        Ok(())
+    /// An order, in the packets that it is sent in.
+    fn order(&self, id: i64, quantity: i64) -> Outcome<Vec<String>> {
+        Ok(write(&self.dialect()?.order, id, quantity))
+    }
+
+    /// All the clients order the same at once; returns how many delays their answers took.
+    fn buy(&mut self, clients: &mut [Client], order: &[String]) -> Outcome<f64> {
+        let began = Instant::now();
+        for client in &mut *clients {
+            client.ask(order);
+        }
+        self.expect_answers(clients)?;
+        Ok(self.delays(began, clients))
     }
 
     /// Waits until each client has its answer, whatever it is.
-    fn expect_answers(&mut self, clients: &mut [Client]) -> Outcome {
-        let notice = self.dialect()?.notice.clone();
+    fn expect_answers(&self, clients: &mut [Client]) -> Outcome {
+        let notice = &self.dialect()?.notice;
         let is_answered = |client: &Client| {
-            client.has_replied() && (client.end.is_some() || Some(client.text()) != notice)
+            client.has_replied() && (client.end.is_some() || Some(client.text()) != *notice)
         };
-        let count = u32::try_from(clients.len()).unwrap_or(1);
-        wait(clients, self.patience(count + 1), |clients| clients.iter().all(is_answered));
+        let patience = self.patience(clients.len() + 1);
+        wait(clients, patience, |clients| clients.iter().all(is_answered));
         let silent = clients.iter().find(|client| client.text().is_empty());
         silent.map_or(Ok(()), |client| {
             Err(client.failure("an answer").hint(client.end.is_none(), HELD).into())
-        })
-    }
-
-    /// Orders one of `id` so often on one connection.
-    fn buy_more(&mut self, mut client: Client, id: i64, count: i64, end: &str) -> Outcome {
-        let before = self.left(id)?;
-        let order = self.dialect()?.order.replace('\n', end);
-        for _ in 0..count {
-            client.ask(&write(&order, id, 1));
-            self.expect_answers(slice::from_mut(&mut client))?;
-        }
-        let left = self.left(id)?;
-        ensure(left == before - count, || {
-            client
-                .failure(format!("{count} sold"))
-                .hint(true, format!("{before} before, {left} after"))
         })
     }
 
@@ -454,6 +414,14 @@ impl Shop {
         Ok(of_id.map_or(0, |(_, quantity)| quantity))
     }
 
+    fn expect_left(&mut self, client: &Client, id: i64, expected: i64) -> Outcome {
+        let left = self.left(id)?;
+        ensure(left == expected, || {
+            let hint = format!("{left} of product {id} are left");
+            client.failure(format!("{expected} of product {id} left")).hint(true, hint)
+        })
+    }
+
     /// The product of which most are left, and at least so many.
     fn most(&self, list: &[Row], at_least: i64) -> Outcome<(i64, i64)> {
         self.dialect()?;
@@ -467,10 +435,6 @@ fn sold_out<T>() -> Outcome<T> {
     not_tried("not enough is left: put ten of one product in stock, and start the server again")
 }
 
-fn times(delays: f64) -> String {
-    format!("{delays:.2} times that of a list")
-}
-
 /// An order, in the packets that it is sent in.
 fn write(order: &str, id: i64, quantity: i64) -> Vec<String> {
     let quantity = quantity.to_string();
@@ -481,15 +445,17 @@ fn write(order: &str, id: i64, quantity: i64) -> Vec<String> {
 /// From how three of product 1 are ordered.
 fn order_of_example(example: &str) -> Result<String> {
     let found = numbers(example, false);
-    let find =
-        |number| found.iter().rposition(|at| example[at.clone()].trim_start_matches('-') == number);
-    let places = find("1").zip(find("3"));
+    let end_of = |wanted| {
+        let mut ends = found.iter().rev().filter(|(_, it)| it.trim_start_matches('-') == wanted);
+        ends.next().map(|(at, number)| at + number.len())
+    };
+    let places = end_of("1").zip(end_of("3"));
     let (id, quantity) = places.context("--say: expected how three of product 1 are ordered")?;
     let mut order = example.to_owned();
-    let mut replaced = [(&found[id], "{id}"), (&found[quantity], "{quantity}")];
-    replaced.sort_by_key(|(at, _)| std::cmp::Reverse(at.end));
-    for (at, name) in replaced {
-        order.replace_range(at.end - 1..at.end, name);
+    let mut replaced = [(id, "{id}"), (quantity, "{quantity}")];
+    replaced.sort_unstable();
+    for (end, name) in replaced.into_iter().rev() {
+        order.replace_range(end - 1..end, name);
     }
     Ok(order)
 }
@@ -498,12 +464,11 @@ fn order_of_example(example: &str) -> Result<String> {
 /// other ends, between those.
 fn rows(text: &str) -> Vec<Row> {
     let row = |piece: &str| -> Row {
-        numbers(piece, false).into_iter().filter_map(|at| piece[at].parse().ok()).collect()
+        numbers(piece, false).iter().filter_map(|(_, number)| number.parse().ok()).collect()
     };
     let pieces =
         |end: &str| -> Vec<Row> { text.split(end).map(row).filter(|row| row.len() >= 2).collect() };
-    let ends = ["\n", "}", ")", "]", "\n\n", ";", "|"];
-    let all: Vec<_> = ends.iter().map(|end| pieces(end)).collect();
+    let all = ["\n", "}", ")", "]", "\n\n", ";", "|"].map(pieces);
     let many = all.iter().find(|rows| rows.len() >= 2).or(all.iter().find(|rows| !rows.is_empty()));
     many.cloned().unwrap_or_else(|| row(text).chunks_exact(2).map(<[i64]>::to_vec).collect())
 }

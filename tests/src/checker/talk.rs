@@ -3,16 +3,13 @@
 //! Nothing is known of how the server writes. A message is what came until the server was quiet
 //! for a moment; a reply is all that came since something was asked.
 
-use std::cell::Cell;
-use std::fmt;
+use std::fmt::{self, Display};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
-use std::ops::Range;
-use std::rc::Rc;
+use std::slice;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use echo::cli;
 use echo::preview::Preview;
 
 /// The longest wait for an answer; the shop's own delays come on top.
@@ -21,20 +18,23 @@ pub(crate) const ANSWER: Duration = Duration::from_secs(3);
 /// The longest wait for the answer to a guess.
 pub(crate) const GUESS: Duration = Duration::from_millis(400);
 
+/// The longest wait for a server's first greeting.
+const GREETING: Duration = Duration::from_secs(1);
+
 /// A server that sends nothing for so long has said what it had to say.
-pub(crate) const QUIET: Duration = Duration::from_millis(200);
+const QUIET: Duration = Duration::from_millis(200);
+
+/// A pause that makes two messages; a bit longer, so that each is seen to end.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// A message that takes longer is taken as it is.
+const MESSAGE: Duration = Duration::from_secs(1);
 
 /// After this long, what is sent goes into a packet of its own.
 const PACKET: Duration = Duration::from_millis(50);
 
-/// A message that takes longer is taken as it is.
-const REPLY: Duration = Duration::from_secs(1);
-
 /// The longest time that is spent on guesses; a server's own delays come on top.
 pub(crate) const LEARN: Duration = Duration::from_secs(40);
-
-/// A check that takes longer is announced.
-const LONG: Duration = Duration::from_secs(2);
 
 /// The most bytes that are received on one connection.
 const MAX_RECEIVED: usize = 256 * 1024;
@@ -42,19 +42,17 @@ const MAX_RECEIVED: usize = 256 * 1024;
 /// The hint where one client gets nothing while others are connected.
 pub(crate) const AT_ONCE: &str = "does each client have a thread of its own?";
 
-/// One of the four: what it asks, and what goes further.
+/// One of the four exercises: what it asks, and what goes further.
 pub(crate) trait Exercise: Sized + 'static {
     const ASKED: &'static [Check<Self>];
     const FURTHER: &'static [Check<Self>];
     /// What only a person can see.
     const BY_HAND: &'static str;
 
-    fn target(&mut self) -> &mut Target;
-
     /// How the server speaks, once that is known.
     fn speaks(&self) -> Option<String>;
 
-    /// How much longer than other exercises it may take.
+    /// How much longer a run may take because of the server's own delays.
     fn own_delays(&self) -> Duration {
         Duration::ZERO
     }
@@ -72,6 +70,24 @@ pub(crate) enum Stop {
     NotTried(String),
 }
 
+impl Stop {
+    /// Tells first what came of earlier attempts.
+    pub fn after(mut self, attempts: &[Attempt]) -> Self {
+        if let Self::Failed(failure) = &mut self {
+            failure.attempts.splice(0..0, attempts.iter().cloned());
+        }
+        self
+    }
+
+    /// Adds a hint to those that are there.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        if let Self::Failed(failure) = &mut self {
+            failure.hints.push(hint.into());
+        }
+        self
+    }
+}
+
 impl From<Failure> for Stop {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
@@ -82,61 +98,62 @@ pub(crate) fn not_tried<T>(reason: impl Into<String>) -> Outcome<T> {
     Err(Stop::NotTried(reason.into()))
 }
 
-/// What was sent, and what came of it.
+/// Fails unless it `holds`.
+pub(crate) fn ensure(holds: bool, failure: impl FnOnce() -> Failure) -> Outcome {
+    if holds { Ok(()) } else { Err(failure().into()) }
+}
+
+/// What was sent, if anything, and what came of it, both as they are shown.
+#[derive(Clone)]
 pub(crate) struct Attempt {
-    sent: Vec<u8>,
+    sent: String,
     pub got: String,
 }
 
-/// What a check found wrong, a line for each part, such as `expected: …`.
-pub(crate) struct Failure(Vec<(&'static str, String)>);
+/// What a check found wrong.
+pub(crate) struct Failure {
+    expected: String,
+    attempts: Vec<Attempt>,
+    hints: Vec<String>,
+}
 
 impl Failure {
-    pub fn new(expected: impl fmt::Display, got: impl fmt::Display) -> Self {
-        Self(vec![("expected", expected.to_string()), ("got", got.to_string())])
+    pub fn new(expected: impl Display, got: impl Display) -> Self {
+        let attempt = Attempt { sent: String::new(), got: got.to_string() };
+        Self::of_attempts(expected, vec![attempt])
     }
 
-    /// Says first what was sent, unless that is nothing.
-    pub fn sent(mut self, sent: &[u8]) -> Self {
-        if !sent.is_empty() {
-            self.0.insert(0, ("sent", Preview(sent).to_string()));
-        }
-        self
-    }
-
-    /// What came of several attempts; those with the same outcome are told once.
-    pub fn of_attempts(expected: &str, attempts: &[Attempt]) -> Self {
-        let mut failure = Self(vec![("expected", expected.to_owned())]);
-        for (index, Attempt { sent, got }) in attempts.iter().enumerate() {
-            if attempts[..index].iter().any(|other| other.got == *got) {
-                continue;
-            }
-            let others = attempts[index + 1..].iter().filter(|other| other.got == *got).count();
-            let rest = if others > 0 { format!(", and for {others} more") } else { String::new() };
-            failure.0.push(("sent", Preview(sent).to_string() + &rest));
-            failure.0.push(("got", got.clone()));
-        }
-        failure
+    pub fn of_attempts(expected: impl Display, attempts: Vec<Attempt>) -> Self {
+        Self { expected: expected.to_string(), attempts, hints: Vec::new() }
     }
 
     /// Adds a hint if it is true, and none was before.
     pub fn hint(mut self, is_true: bool, hint: impl Into<String>) -> Self {
-        if is_true && self.0.iter().all(|(label, _)| *label != "hint") {
-            self.0.push(("hint", hint.into()));
+        if is_true && self.hints.is_empty() {
+            self.hints.push(hint.into());
         }
         self
     }
 }
 
-impl fmt::Display for Failure {
+impl Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|(label, text)| writeln!(formatter, "{label:>12}: {text}"))
+        writeln!(formatter, "    expected: {}", self.expected)?;
+        for (index, Attempt { sent, got }) in self.attempts.iter().enumerate() {
+            // Those with the same outcome are told once.
+            if self.attempts[..index].iter().any(|other| other.got == *got) {
+                continue;
+            }
+            let others = self.attempts[index + 1..].iter().filter(|other| other.got == *got);
+            match (&**sent, others.count()) {
+                ("", _) => {}
+                (_, 0) => writeln!(formatter, "        sent: {sent}")?,
+                (_, more) => writeln!(formatter, "        sent: {sent}, and for {more} more")?,
+            }
+            writeln!(formatter, "         got: {got}")?;
+        }
+        self.hints.iter().try_for_each(|hint| writeln!(formatter, "        hint: {hint}"))
     }
-}
-
-/// Fails unless it `holds`.
-pub(crate) fn ensure(holds: bool, failure: impl FnOnce() -> Failure) -> Outcome {
-    if holds { Ok(()) } else { Err(failure().into()) }
 }
 
 /// The server that is checked.
@@ -149,8 +166,6 @@ pub(crate) struct Target {
     is_gone: bool,
     /// Whether it speaks first, once that is known.
     pub greets: Option<bool>,
-    /// What is being checked, and since when; `None` once that has been announced.
-    task: Rc<Cell<Option<(&'static str, Instant)>>>,
 }
 
 impl Target {
@@ -163,13 +178,7 @@ impl Target {
             }
         }
         let (addr, stream) = result?;
-        let (first, task) = (Some(stream), Rc::default());
-        Ok(Self { addr, first, clients: 0, is_gone: false, greets: None, task })
-    }
-
-    /// Begins a check, which is announced if it takes long.
-    pub fn begin(&self, check: &'static str) {
-        self.task.set(Some((check, Instant::now())));
+        Ok(Self { addr, first: Some(stream), clients: 0, is_gone: false, greets: None })
     }
 
     /// A new client.
@@ -180,30 +189,25 @@ impl Target {
         let connect = || TcpStream::connect_timeout(&self.addr, ANSWER);
         let stream = self.first.take().map_or_else(connect, Ok);
         let stream = stream.and_then(|stream| stream.set_nonblocking(true).map(|()| stream));
-        let stream = stream.map_err(|error| {
-            // Any other error, such as the checker's own lack of descriptors, says nothing of it.
-            self.is_gone = error.kind() == ErrorKind::ConnectionRefused;
-            let who = if self.clients == 1 { "the first client" } else { "a client" };
-            let hint = format!("{who} has left, and the server with it");
-            Failure::new("a connection", error).hint(self.is_gone, hint)
+        let stream = stream.map_err(|error| match error.kind() {
+            ErrorKind::ConnectionRefused => {
+                self.is_gone = true;
+                let who = if self.clients == 1 { "the first client" } else { "a client" };
+                let hint = format!("{who} has left, and the server with it");
+                Failure::new("a connection", error).hint(true, hint).into()
+            }
+            ErrorKind::TimedOut => {
+                let hint = "does it accept clients while others are connected?";
+                Failure::new("a connection", error).hint(true, hint).into()
+            }
+            // The checker's own lack of descriptors, for example, says nothing of the server.
+            _ => Stop::NotTried(format!("the checker cannot connect: {error}")),
         })?;
         self.clients += 1;
         let _ = stream.set_nodelay(true); // On macOS it fails when the server has closed.
-        let now = Instant::now();
-        Ok(Client {
-            stream,
-            outgoing: Vec::new(),
-            ends_sending: false,
-            sent: Vec::new(),
-            messages: Vec::new(),
-            asked: now,
-            first_reply: 0,
-            last_byte: now,
-            is_between: true,
-            length: 0,
-            end: None,
-            task: Rc::clone(&self.task),
-        })
+        let (outgoing, sent, messages) = (Vec::new(), Vec::new(), Vec::new());
+        let (asked, first_reply, end) = (Instant::now(), 0, None);
+        Ok(Client { stream, outgoing, sent, asked, messages, first_reply, end })
     }
 
     pub fn connect_all(&mut self, count: usize) -> Outcome<Vec<Client>> {
@@ -214,7 +218,7 @@ impl Target {
     pub fn connect_greeted(&mut self) -> Outcome<Client> {
         let mut client = self.connect()?;
         let patience = match self.greets {
-            None => GUESS,
+            None => GREETING,
             Some(true) => ANSWER,
             Some(false) => Duration::ZERO,
         };
@@ -226,8 +230,8 @@ impl Target {
 
 /// What came without a pause.
 pub(crate) struct Message {
-    /// When it began.
-    pub at: Instant,
+    pub began: Instant,
+    last_byte: Instant,
     bytes: Vec<u8>,
 }
 
@@ -241,19 +245,14 @@ impl Message {
 pub(crate) struct Client {
     stream: TcpStream,
     outgoing: Vec<u8>,
-    ends_sending: bool,
+    /// What it asked last, and when.
     sent: Vec<u8>,
-    pub messages: Vec<Message>,
     pub asked: Instant,
+    messages: Vec<Message>,
     /// Which message is the first since something was asked.
     first_reply: usize,
-    last_byte: Instant,
-    /// Whether the next byte begins a message.
-    is_between: bool,
-    length: usize,
     /// How the stream ended.
     pub end: Option<String>,
-    task: Rc<Cell<Option<(&'static str, Instant)>>>,
 }
 
 impl Client {
@@ -263,91 +262,82 @@ impl Client {
         self.first_reply = self.messages.len();
         for (index, part) in parts.iter().enumerate() {
             if index > 0 {
-                wait(std::slice::from_mut(self), PACKET, |_| false);
+                self.pause(PACKET);
             }
             self.sent.extend_from_slice(part.as_ref());
             self.outgoing.extend_from_slice(part.as_ref());
             self.send_and_receive();
-            self.is_between = true;
         }
         self.asked = Instant::now();
     }
 
-    /// Shuts down the sending side, once all is sent.
+    /// Shuts down the sending side.
     pub fn shut_down(&mut self) {
-        self.ends_sending = true;
+        let _ = self.stream.shutdown(Shutdown::Write); // If the server has closed, a read tells.
         self.asked = Instant::now();
     }
 
     fn send_and_receive(&mut self) {
-        let would_block = |error: &io::Error| {
+        let is_wait = |error: &io::Error| {
             matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
         };
         while !self.outgoing.is_empty() {
             match self.stream.write(&self.outgoing) {
                 Ok(length) => drop(self.outgoing.drain(..length)),
-                Err(error) if would_block(&error) => break,
+                Err(error) if is_wait(&error) => break,
                 Err(_) => self.outgoing.clear(), // The server has closed; a read tells.
             }
-        }
-        if self.ends_sending && self.outgoing.is_empty() {
-            let _ = self.stream.shutdown(Shutdown::Write);
-            self.ends_sending = false;
         }
         let mut buffer = [0; 4096];
         while self.end.is_none() {
             match self.stream.read(&mut buffer) {
                 Ok(0) => self.end = Some("the end of the stream".to_owned()),
                 Ok(length) => self.take(&buffer[..length]),
-                Err(error) if would_block(&error) => break,
+                Err(error) if is_wait(&error) => break,
                 Err(error) => self.end = Some(error.to_string()),
             }
         }
     }
 
-    /// Waits until something has come, for `patience` at most.
-    fn wait_for_byte(&self, patience: Duration) {
-        // On macOS these fail when the server has closed; the next read tells.
-        let _ = self.stream.set_nonblocking(false);
-        let _ = self.stream.set_read_timeout(Some(patience));
-        let _ = self.stream.peek(&mut [0]);
-        let _ = self.stream.set_nonblocking(true);
-    }
-
     fn take(&mut self, bytes: &[u8]) {
-        let at = Instant::now();
-        if self.is_between || at - self.last_byte >= QUIET {
-            self.messages.push(Message { at, bytes: Vec::new() });
+        let now = Instant::now();
+        let is_new = |last: &Message| now - last.last_byte >= PAUSE;
+        if self.replies().last().is_none_or(is_new) {
+            self.messages.push(Message { began: now, last_byte: now, bytes: Vec::new() });
         }
         let message = self.messages.last_mut().expect("one was pushed before the first byte");
         message.bytes.extend_from_slice(bytes);
-        (self.last_byte, self.is_between) = (at, false);
-        self.length += bytes.len();
-        if self.length > MAX_RECEIVED {
+        message.last_byte = now;
+        if self.messages.iter().map(|message| message.bytes.len()).sum::<usize>() > MAX_RECEIVED {
             self.end = Some(format!("no end of it in {MAX_RECEIVED} bytes"));
         }
     }
 
     /// Waits until a reply has come and the server is quiet, or has closed.
     pub fn reply(&mut self, patience: Duration) -> String {
-        wait(std::slice::from_mut(self), patience, |clients| clients[0].has_replied());
+        self.reply_until(patience, |_| true)
+    }
+
+    /// Waits until the whole reply `is_right`, or the server has closed: where a machine is busy,
+    /// a reply may come with pauses.
+    pub fn reply_until(&mut self, patience: Duration, is_right: impl Fn(&str) -> bool) -> String {
+        wait(slice::from_mut(self), patience, |clients| {
+            let client = &clients[0];
+            client.end.is_some() || client.has_replied() && is_right(&client.text())
+        });
         self.text()
     }
 
+    /// Receives for so long.
+    pub fn pause(&mut self, time: Duration) {
+        wait(slice::from_mut(self), time, |_| false);
+    }
+
+    /// Whether a reply has come and the server is quiet, or has closed.
     pub fn has_replied(&self) -> bool {
-        self.end.is_some() || self.messages.len() > self.first_reply && self.is_over()
-    }
-
-    /// Whether the last message is over, or as long as one may be.
-    pub fn is_over(&self) -> bool {
-        let began = self.messages.last().map(|message| message.at.elapsed());
-        self.last_byte.elapsed() >= QUIET || began.is_some_and(|began| began >= REPLY)
-    }
-
-    /// The messages that are over, as text.
-    pub fn settled(&self) -> String {
-        let over = self.messages.len() - usize::from(!self.messages.is_empty() && !self.is_over());
-        self.messages[..over].iter().map(Message::text).collect()
+        let is_over =
+            |last: &Message| last.last_byte.elapsed() >= QUIET || last.began.elapsed() >= MESSAGE;
+        self.end.is_some() || self.replies().last().is_some_and(is_over)
     }
 
     /// The messages since something was asked.
@@ -364,91 +354,54 @@ impl Client {
         String::from_utf8_lossy(&self.bytes()).into_owned()
     }
 
-    /// How long ago something was asked.
-    pub fn seconds(&self) -> f64 {
-        self.asked.elapsed().as_secs_f64()
-    }
-
+    /// What was asked and the last two messages of the reply, to be shown.
     pub fn attempt(&self) -> Attempt {
-        Attempt { sent: self.sent.clone(), got: self.got() }
-    }
-
-    /// What came since something was asked, to be shown: the last two messages.
-    fn got(&self) -> String {
         let replies = self.replies();
         let last = &replies[replies.len().saturating_sub(2)..];
         let shown = last.iter().map(|message| Preview(&message.bytes).to_string());
-        let nothing = || format!("nothing for {:.1} s", self.seconds());
+        let nothing = || format!("nothing for {:.1} s", self.asked.elapsed().as_secs_f64());
         let end = self.end.clone().or_else(|| replies.is_empty().then(nothing));
-        shown.chain(end).collect::<Vec<_>>().join(", then ")
+        let got = shown.chain(end).collect::<Vec<_>>().join(", then ");
+        let sent = Some(Preview(&self.sent).to_string()).filter(|_| !self.sent.is_empty());
+        Attempt { sent: sent.unwrap_or_default(), got }
     }
 
-    pub fn failure(&self, expected: impl fmt::Display) -> Failure {
-        Failure::new(expected, self.got()).sent(&self.sent)
+    pub fn failure(&self, expected: impl Display) -> Failure {
+        Failure::of_attempts(expected, vec![self.attempt()])
     }
 }
 
-/// Lets the clients send and receive until it is `done`, or at most for `patience`; returns
-/// whether it is.
-pub(crate) fn wait(
-    clients: &mut [Client],
-    patience: Duration,
-    done: impl Fn(&[Client]) -> bool,
-) -> bool {
+/// Lets the clients send and receive until it is `done`, or at most for `patience`.
+pub(crate) fn wait(clients: &mut [Client], patience: Duration, done: impl Fn(&[Client]) -> bool) {
     let began = Instant::now();
     loop {
         clients.iter_mut().for_each(Client::send_and_receive);
-        if done(clients) {
-            return true;
+        if done(clients) || began.elapsed() >= patience {
+            return;
         }
-        if began.elapsed() >= patience {
-            return false;
-        }
-        let task = clients.first().and_then(|client| client.task.get().zip(Some(&client.task)));
-        if let Some(((check, _), task)) = task.filter(|((_, since), _)| since.elapsed() >= LONG) {
-            cli::notice(format_args!("waiting: {check}\n"));
-            task.set(None);
-        }
-        match clients {
-            [client] if client.end.is_none() => client.wait_for_byte(Duration::from_millis(40)),
-            _ => thread::sleep(Duration::from_millis(10)),
-        }
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// Where the numbers stand in a text. A decimal number may have a point or a comma, and an
-/// exponent.
-pub(crate) fn numbers(text: &str, are_decimal: bool) -> Vec<Range<usize>> {
-    let bytes = text.as_bytes();
-    let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
-    let after_digits = |mut at: usize| {
-        while is_digit(at) {
-            at += 1;
-        }
-        at
-    };
-    let is_sign = |at: usize| matches!(bytes.get(at), Some(b'-' | b'+'));
-    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || !byte.is_ascii();
-    let (mut found, mut at) = (Vec::new(), 0);
-    while at < bytes.len() {
-        if !is_digit(at) {
-            at += 1;
-            continue;
-        }
+/// The numbers in a text, and where each begins. A decimal number may have a point or a comma, and
+/// an exponent.
+pub(crate) fn numbers(text: &str, are_decimal: bool) -> Vec<(usize, &str)> {
+    let digits = |from: usize| text[from..].bytes().take_while(u8::is_ascii_digit).count();
+    let (mut found, mut end) = (Vec::new(), 0);
+    while let Some(distance) = text[end..].find(|char: char| char.is_ascii_digit()) {
+        let mut start = end + distance;
+        end = start + digits(start);
         // In `1-Clavier` and `a-1` it is no sign.
-        let has_sign = at > 0
-            && bytes[at - 1] == b'-'
-            && !at.checked_sub(2).is_some_and(|before| is_word(&bytes[before]));
-        let start = at - usize::from(has_sign);
-        at = after_digits(at);
-        if are_decimal && matches!(bytes.get(at), Some(b'.' | b',')) && is_digit(at + 1) {
-            at = after_digits(at + 1);
+        let before = text[..start].strip_suffix('-');
+        start -= usize::from(before.is_some_and(|text| !text.ends_with(char::is_alphanumeric)));
+        if are_decimal && text[end..].starts_with(['.', ',']) && digits(end + 1) > 0 {
+            end += 1 + digits(end + 1);
         }
-        if are_decimal && matches!(bytes.get(at), Some(b'e' | b'E')) {
-            let digits = at + 1 + usize::from(is_sign(at + 1));
-            at = if is_digit(digits) { after_digits(digits) } else { at };
+        if are_decimal && text[end..].starts_with(['e', 'E']) {
+            let exponent = end + 1 + usize::from(text[end + 1..].starts_with(['-', '+']));
+            end = if digits(exponent) > 0 { exponent + digits(exponent) } else { end };
         }
-        found.push(start..at);
+        found.push((start, &text[start..end]));
     }
     found
 }

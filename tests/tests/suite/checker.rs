@@ -280,7 +280,7 @@ fn a_failure_says_what_was_sent_expected_and_received_with_a_hint_that_is_true()
         (
             "math",
             once(by_line(|_: &str, _| Ok(()))),
-            "        hint: then the server was gone; show how",
+            "        hint: the first client has left, and the server with it\n        hint: show how",
         ),
         ("shop", shop(&["reads as it writes"]), "lock that it holds, or has its thread ended?\n"),
         ("shop", shop(&["waits for the client"]), "it must come unasked\n- an order is"),
