@@ -8,19 +8,43 @@ use clap::builder::PossibleValuesParser;
 use echo::cli;
 use tests::checker::{EXERCISES, check};
 
-/// Checks a server of one of the exercises, in whatever language it is written.
+/// What it sends and reads, what `--say` is for, and how it is started.
+const HELP: &str = r#"What it sends, and what it reads:
+  echo           a string, then a line end, CR LF or the end of the sending;
+                 it reads the string, which may have a label around it
+  random-stream  nothing that matters; it reads the last number of each
+                 message, for about twenty seconds, as four clients at most
+  math           an action (somme, moyenne, écart-type, min, max, or the
+                 English words), numbers and =, in one packet or several;
+                 it reads the last number of the reply
+  shop           an id and a quantity; it reads the numbers of the list: which
+                 of them is the quantity shows when it falls by what was
+                 ordered. The shop needs a short wait, such as 1 s, ten of one
+                 product, and a fresh start before each check, which buys some
+
+It finds out how your server writes all this. What it cannot guess, such as
+JSON, you show with one example, in which \n is a line end: how the sum of
+1, 2 and 3 is asked, or how three of product 1 are ordered. It puts in its own
+action and numbers, product and quantity:
+  check math 127.0.0.1:7003 --say '{"action":"somme","nombres":[1,2,3]}\n=\n'
+  check shop 127.0.0.1:7004 --say '{"id":1,"quantite":3}\n'
+
+Example: cargo run -p tests --example check -- shop 127.0.0.1:7004
+     or, if you have it as one file: ./check shop 127.0.0.1:7004"#;
+
+/// Checks a server of one of the exercises, in whatever language it is written
 #[derive(Parser)]
-#[command(after_help = "Example: cargo run --example check -- shop 127.0.0.1:7004")]
+#[command(name = "check", after_help = HELP)]
 struct Args {
-    /// Which exercise it solves
-    #[arg(value_parser = PossibleValuesParser::new(EXERCISES))]
+    /// Which exercise it solves: echo, random-stream, math or shop
+    #[arg(value_parser = PossibleValuesParser::new(EXERCISES), hide_possible_values = true)]
     exercise: String,
 
-    /// Where it listens
+    /// Where it listens, such as 127.0.0.1:7004
     #[arg(value_name = "HOST:PORT")]
     addr: String,
 
-    /// An example of what it understands, for math or shop: see below
+    /// One example of how math or shop is asked, see below
     #[arg(long, value_name = "EXAMPLE", allow_hyphen_values = true)]
     say: Option<String>,
 

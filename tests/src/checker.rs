@@ -57,7 +57,10 @@ pub fn check(
     output: impl Write,
 ) -> Result<Report> {
     let example = example.map(unescape).transpose()?;
-    let target = || Target::find(addr).with_context(|| format!("cannot connect to {addr}"));
+    let target = || {
+        let found = cli::check_addr(exercise, addr).and_then(|()| Ok(Target::find(addr)?));
+        found.with_context(|| format!("cannot connect to {addr}"))
+    };
     match (exercise, example) {
         ("echo", None) => run(echo::Echo::new(target()?), output),
         ("random-stream", None) => run(random_stream::RandomStream::new(target()?), output),
@@ -121,20 +124,9 @@ fn run_check(name: &str, check: impl FnOnce() -> Outcome) -> Outcome {
     })
 }
 
+/// What an example stands for: `\n`, `\r`, `\t` and `\\` are what cannot be typed.
 fn unescape(text: &str) -> Result<String> {
-    let (mut unescaped, mut characters) = (String::new(), text.chars());
-    while let Some(character) = characters.next() {
-        unescaped.push(match character {
-            '\\' => match characters.next() {
-                Some('n') => '\n',
-                Some('r') => '\r',
-                Some('t') => '\t',
-                Some('\\') => '\\',
-                other => bail!("--say: expected n, r, t or \\ after \\, not {other:?}"),
-            },
-            other => other,
-        });
-    }
-    ensure!(unescaped.len() <= 1024, "--say: expected at most 1024 bytes");
-    Ok(unescaped)
+    ensure!(text.len() <= 1024, "--say: expected at most 1024 bytes");
+    let part = |part: &str| part.replace(r"\n", "\n").replace(r"\r", "\r").replace(r"\t", "\t");
+    Ok(text.split(r"\\").map(part).collect::<Vec<_>>().join("\\"))
 }

@@ -82,8 +82,8 @@ impl Exercise for Echo {
             let mut client = echo.connect()?;
             client.ask(&["the last line\n"]);
             client.shut_down();
-            // It is right when it has ended, and that ends the wait, too.
-            let is_back = client.reply_until(ANSWER, |_| false) == "the last line\n";
+            client.reply_until(ANSWER, |_| false); // Until the end.
+            let is_back = client.text() == "the last line\n";
             ensure(is_back && client.end.is_some(), || {
                 let lacks_end = is_back && client.end.is_none();
                 let lacks_all = client.replies().is_empty() && client.end.is_some();
@@ -131,7 +131,8 @@ impl Echo {
                 // This ends the sending of the string before it.
                 End::Stream => client.shut_down(),
             }
-            let reply = client.reply_until(ANSWER, |reply| reply.contains("bonjour"));
+            client.reply_until(ANSWER, |reply| reply.contains("bonjour"));
+            let reply = client.text();
             attempts.push(client.attempt());
             if let Some(around) = around(&reply, "bonjour") {
                 (self.end, self.around) = (Some(end), around);
@@ -172,9 +173,10 @@ impl Echo {
         if self.end == Some(End::Stream) {
             client.shut_down();
         }
-        let is_back = |reply: &str| around(reply, text).as_ref() == Some(&self.around);
-        let reply = client.reply_until(ANSWER, is_back);
-        ensure(is_back(&reply), || {
+        let is_right = |reply: &str| around(reply, text).as_ref() == Some(&self.around);
+        let is_back = client.reply_until(ANSWER, is_right);
+        ensure(is_back, || {
+            let reply = client.text();
             let has_more = reply.contains(text);
             client
                 .failure("the same string")

@@ -7,47 +7,21 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::talk::{
-    ANSWER, Attempt, Check, Client, Exercise, Failure, GUESS, LEARN, Outcome, Target, ensure,
+    ANSWER, Attempt, Check, Client, Exercise, Failure, GUESS, LEARN, Outcome, Stop, Target, ensure,
     not_tried, numbers, value,
 };
 
-/// What the statement's actions may be called, in French and then in English, the most usual names
-/// first. The first name of all stands for the action.
-const ACTIONS: [[&[&str]; 2]; 5] = [
-    [&["max", "maximum"], &[]],
-    [&["min", "minimum"], &[]],
-    [&["somme", "addition", "total"], &["sum", "add"]],
-    [&["moyenne", "moy"], &["mean", "average", "avg"]],
+/// What the statement's actions may be called, in French and in English, the most usual names first.
+const ACTIONS: [[&str; 2]; 5] = [
+    ["max, maximum", ""],
+    ["min, minimum", ""],
+    ["somme, addition, total", "sum, add"],
+    ["moyenne, moy", "mean, average, avg"],
     [
-        &[
-            "écart-type",
-            "ecart-type",
-            "ecart_type",
-            "ecarttype",
-            "ecartType",
-            "écart",
-            "ecart",
-            "écart type",
-            "ecart type",
-            "écart_type",
-            "écarttype",
-            "écartType",
-        ],
-        &[
-            "stddev",
-            "std",
-            "stdev",
-            "sd",
-            "standard-deviation",
-            "standard_deviation",
-            "standard deviation",
-            "std_dev",
-            "std-dev",
-            "stdDev",
-            "standardDeviation",
-            "deviation",
-            "sigma",
-        ],
+        "écart-type, ecart-type, ecart_type, ecarttype, ecartType, écart, ecart, écart type, \
+            ecart type, écart_type, écarttype, écartType",
+        "stddev, std, stdev, sd, standard-deviation, standard_deviation, standard deviation, \
+            std_dev, std-dev, stdDev, standardDeviation, deviation, sigma",
     ],
 ];
 
@@ -135,18 +109,11 @@ impl Layout {
     }
 }
 
-/// How the server speaks.
-struct Dialect {
-    layout: Layout,
-    /// How many numbers follow the answer in a reply.
-    after_answer: usize,
-}
-
 pub(super) struct Math {
     target: Target,
     /// The layout and the name of the sum in the example that was given.
     example: Option<(Layout, String)>,
-    dialect: Option<Dialect>,
+    layout: Option<Layout>,
     /// What the server calls the statement's actions.
     names: HashMap<&'static str, String>,
     decimal_mark: &'static str,
@@ -182,29 +149,25 @@ impl Exercise for Math {
             })
         }),
         ("the next question on a connection takes its own numbers alone", |math| {
-            let [first, second] = [math.question("max", "40 50")?, math.question("max", "1 2")?];
-            let mut client = math.target.connect_greeted()?;
-            client.ask(&first);
-            math.expect(&mut client, 50.0)?;
-            client.ask(&second);
-            let outcome = math.expect(&mut client, 2.0);
+            let mut client = math.begin("max", "40 50")?;
+            expect(&mut client, 50.0)?;
+            client.ask(&math.question("max", "1 2")?);
+            let outcome = expect(&mut client, 2.0);
             // A server may well answer one question a client.
-            if client.end.is_some() || math.answer(&client.text()).is_none() {
+            if client.end.is_some() || answer(&client.text()).is_none() {
                 return Ok(());
             }
             outcome.map_err(|stop| stop.hint("are the numbers forgotten after `=`?"))
         }),
         ("two clients at once each get their own answer", |math| {
             // The second asks all while the first is in the middle of its question, or before it.
-            let [first, second] = [math.question("max", "50 2")?, math.question("max", "10 20")?];
-            let [mut early, mut late] =
-                [math.target.connect_greeted()?, math.target.connect_greeted()?];
-            let (begun, rest) = first.split_at(first.len() / 2);
-            early.ask(begun);
-            late.ask(&second);
-            math.expect(&mut late, 20.0)?;
-            early.ask(rest);
-            math.expect(&mut early, 50.0)
+            let question = math.question("max", "50 2")?;
+            let (begun, rest) = question.split_at(question.len() / 2);
+            let mut client = math.target.connect_greeted()?;
+            client.ask(begun);
+            math.ask("max", "10 20", 20.0)?;
+            client.ask(rest);
+            expect(&mut client, 50.0)
         }),
         ("a client that breaks off disturbs nobody after it", |math| {
             let question = math.question("max", "80 90")?.concat();
@@ -241,9 +204,7 @@ impl Exercise for Math {
             math.ask("somme", "-1.5 1e3 25e-2", 998.75)
         }),
         ("the answer is a line with nothing but the number, and all its digits", |math| {
-            let question = math.question("moyenne", "1 2 2")?;
-            let mut client = math.target.connect_greeted()?;
-            client.ask(&question);
+            let mut client = math.begin("moyenne", "1 2 2")?;
             let reply = client.reply(ANSWER);
             let line = reply.strip_suffix('\n').unwrap_or_default().trim_end_matches('\r');
             let number = line.parse().unwrap_or(f64::NAN);
@@ -260,16 +221,15 @@ impl Exercise for Math {
             let (first, second) = question.split_at(question.rfind("12").unwrap_or_default() + 1);
             let mut client = math.target.connect_greeted()?;
             client.ask(&[first, second]);
-            math.expect(&mut client, 17.0)
+            expect(&mut client, 17.0)
         }),
     ];
 
     const BY_HAND: &'static str = "your client, and what the server prints, if it prints anything";
 
     fn speaks(&self) -> Option<String> {
-        let Dialect { layout, .. } = self.dialect.as_ref()?;
         let name = self.names.values().next()?;
-        Some(format!("{:?}", layout.ask(name, "1 2 3").concat()))
+        Some(format!("{:?}", self.layout.as_ref()?.ask(name, "1 2 3").concat()))
     }
 }
 
@@ -277,7 +237,7 @@ impl Math {
     pub fn new(target: Target, example: Option<&str>) -> Result<Self> {
         let example = example.map(Layout::of_example).transpose()?;
         let (names, decimal_mark) = (HashMap::new(), ".");
-        Ok(Self { target, example, dialect: None, names, decimal_mark, reads_tokens: false })
+        Ok(Self { target, example, layout: None, names, decimal_mark, reads_tokens: false })
     }
 
     /// Finds out how a question is written: with `max`, the same word in French and in English,
@@ -308,9 +268,9 @@ impl Math {
                 if began.elapsed() > LEARN {
                     break;
                 }
-                let place = self.place_of_answer(layout, action, name, patience, &mut attempts);
-                if let Some(after_answer) = place.map_err(|stop| stop.after(&attempts).hint(SAY))? {
-                    self.dialect = Some(Dialect { layout: layout.clone(), after_answer });
+                let understands = self.understands(layout, action, name, patience, &mut attempts);
+                if understands.map_err(|stop| stop.after(&attempts).hint(SAY))? {
+                    self.layout = Some(layout.clone());
                     self.names.insert(action, name.to_owned());
                     return Ok(());
                 }
@@ -321,50 +281,42 @@ impl Math {
             .into())
     }
 
-    /// How many numbers follow the answers to two questions, if it is the same place in both.
-    fn place_of_answer(
+    /// Whether two questions are answered right.
+    fn understands(
         &mut self,
         layout: &Layout,
         action: &str,
         name: &str,
         patience: Duration,
         attempts: &mut Vec<Attempt>,
-    ) -> Outcome<Option<usize>> {
-        let mut places = Vec::new();
-        for (numbers, largest, sum) in [("4 27 13", 27.0, 44.0), ("31 8 5", 31.0, 44.0)] {
-            let answer = if action == "max" { largest } else { sum };
+    ) -> Outcome<bool> {
+        for (numbers, largest) in [("4 27 13", 27.0), ("31 8 5", 31.0)] {
+            let answers = [if action == "max" { largest } else { 44.0 }];
             let mut client = self.target.connect_greeted()?;
             client.ask(&layout.ask(name, numbers));
-            let place = |reply: &str| {
-                numbers_of(reply).iter().rev().position(|number| shows(number, answer))
-            };
-            let reply = client.reply_until(patience, |reply| place(reply).is_some());
+            let is_right = client.reply_until(patience, |reply| is_answer(reply, &answers));
             attempts.push(client.attempt());
-            let Some(place) = place(&reply) else { return Ok(None) };
-            places.push(place);
+            if !is_right {
+                return Ok(false);
+            }
         }
-        Ok(Some(places[0]).filter(|place| places[1] == *place))
+        Ok(true)
     }
 
     /// Finds out what the server calls `action`: one that gives one of the `answers`.
     fn learn_name(&mut self, action: &'static str, numbers: &str, answers: &[f64]) -> Outcome {
-        let Some(Dialect { layout, .. }) = &self.dialect else {
-            return not_tried("no question was answered");
-        };
-        let layout = layout.clone();
+        let layout = self.layout()?.clone();
         let expected = format!("the answer {}", round(answers[0]));
         let (mut attempts, mut wrong) = (Vec::new(), None);
         for name in self.names_to_try(action) {
             let mut client = self.target.connect_greeted()?;
             client.ask(&layout.ask(&name, numbers));
-            let is_right = |reply: &str| answers.iter().any(|it| self.is_answer(reply, *it));
             let patience = if attempts.is_empty() { ANSWER } else { GUESS };
-            let reply = client.reply_until(patience, is_right);
-            if is_right(&reply) {
+            if client.reply_until(patience, |reply| is_answer(reply, answers)) {
                 self.names.insert(action, name);
                 return Ok(());
             }
-            if self.answer(&reply).is_some() {
+            if answer(&client.text()).is_some() {
                 wrong = wrong.or_else(|| Some(client.failure(&expected)));
             }
             attempts.push(client.attempt());
@@ -378,37 +330,39 @@ impl Math {
         if let Some(name) = self.names.get(action) {
             return vec![name.clone()];
         }
-        let [french, english] = names(action);
+        let mut languages = names(action);
         let sum = self.names.get("somme").map(|name| name.to_lowercase()).unwrap_or_default();
-        let is_english = names("somme")[1].contains(&&*sum);
-        let names = if is_english { [english, french] } else { [french, english] }.concat();
+        if names("somme")[1].contains(&&*sum) {
+            languages.reverse();
+        }
         let are_capital = self.names.values().any(|name| *name == name.to_uppercase());
         let case = if are_capital { str::to_uppercase } else { str::to_owned };
-        names.into_iter().map(case).collect()
+        languages.concat().into_iter().map(case).collect()
+    }
+
+    fn layout(&self) -> Outcome<&Layout> {
+        self.layout.as_ref().ok_or(Stop::NotTried("no question was answered".to_owned()))
     }
 
     fn question(&self, action: &str, numbers: &str) -> Outcome<Vec<String>> {
-        let Some(Dialect { layout, .. }) = &self.dialect else {
-            return not_tried("no question was answered");
-        };
+        let layout = self.layout()?;
         match self.names.get(action) {
             Some(name) => Ok(layout.ask(name, &numbers.replace('.', self.decimal_mark))),
             None => not_tried(format!("`{action}` gets no right answer")),
         }
     }
 
-    /// Asks on a new connection.
-    fn ask(&mut self, action: &str, numbers: &str, answer: f64) -> Outcome {
+    /// A new client that has asked.
+    fn begin(&mut self, action: &str, numbers: &str) -> Outcome<Client> {
         let question = self.question(action, numbers)?;
         let mut client = self.target.connect_greeted()?;
         client.ask(&question);
-        self.expect(&mut client, answer)
+        Ok(client)
     }
 
-    fn expect(&self, client: &mut Client, answer: f64) -> Outcome {
-        let reply = client.reply_until(ANSWER, |reply| self.is_answer(reply, answer));
-        let failure = || client.failure(format!("the answer {}", round(answer)));
-        ensure(self.is_answer(&reply, answer), failure)
+    /// A new client asks, and gets the answer.
+    fn ask(&mut self, action: &str, numbers: &str, answer: f64) -> Outcome {
+        expect(&mut self.begin(action, numbers)?, answer)
     }
 
     fn need_tokens(&self) -> Outcome {
@@ -417,36 +371,36 @@ impl Math {
 
     /// Asks as our pages write it, and waits for as many answers.
     fn ask_in_tokens(&mut self, question: &str, answers: &[f64]) -> Outcome {
-        self.question("max", "1")?;
+        self.layout()?;
         let mut client = self.target.connect_greeted()?;
         client.ask(&[question]);
-        let are_right = |reply: &str| {
-            let shown = numbers_of(reply);
+        let are_right = client.reply_until(ANSWER, |reply| {
+            let shown = numbers(reply, true);
             shown.len() == answers.len()
-                && shown.iter().zip(answers).all(|(shown, answer)| shows(shown, *answer))
-        };
-        let reply = client.reply_until(ANSWER, are_right);
-        ensure(are_right(&reply), || client.failure(format!("the answers {answers:?}")))
-    }
-
-    /// The answer as it is shown in a reply.
-    fn answer<'a>(&self, reply: &'a str) -> Option<&'a str> {
-        let after_answer = self.dialect.as_ref()?.after_answer;
-        numbers_of(reply).into_iter().rev().nth(after_answer)
-    }
-
-    fn is_answer(&self, reply: &str, answer: f64) -> bool {
-        self.answer(reply).is_some_and(|shown| shows(shown, answer))
+                && shown.iter().zip(answers).all(|((_, shown), answer)| shows(shown, *answer))
+        });
+        ensure(are_right, || client.failure(format!("the answers {answers:?}")))
     }
 }
 
 /// The French and the English names of an action.
-fn names(action: &str) -> [&'static [&'static str]; 2] {
-    *ACTIONS.iter().find(|names| names[0][0] == action).expect("it is one of the statement's")
+fn names(action: &str) -> [Vec<&'static str>; 2] {
+    let mut all = ACTIONS.map(|names| names.map(|names| names.split(", ").collect())).into_iter();
+    all.find(|[french, _]: &[Vec<_>; 2]| french[0] == action).expect("it is one of the statement's")
 }
 
-fn numbers_of(reply: &str) -> Vec<&str> {
-    numbers(reply, true).into_iter().map(|(_, number)| number).collect()
+fn expect(client: &mut Client, answer: f64) -> Outcome {
+    let is_right = client.reply_until(ANSWER, |reply| is_answer(reply, &[answer]));
+    ensure(is_right, || client.failure(format!("the answer {}", round(answer))))
+}
+
+/// The last number of a reply, as it is shown.
+fn answer(reply: &str) -> Option<&str> {
+    numbers(reply, true).last().map(|(_, number)| *number)
+}
+
+fn is_answer(reply: &str, answers: &[f64]) -> bool {
+    answer(reply).is_some_and(|shown| answers.iter().any(|answer| shows(shown, *answer)))
 }
 
 /// Whether `shown` is `exact` to the digits that it shows, rounded or cut off; only a whole number

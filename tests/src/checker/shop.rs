@@ -84,8 +84,8 @@ impl Exercise for Shop {
             let took = shop.dialect()?.took;
             shop.need_delay()?;
             ensure((0.5..1.75).contains(&took), || {
-                let got = format!("{took:.2} times that of a list");
-                Failure::new("an order in the time of a list", got).hint(took < 0.5, NO_WAIT)
+                Failure::new("an order in the time of a list", times(took))
+                    .hint(took < 0.5, NO_WAIT)
             })
         }),
         ("four lists at once take the time of one", |shop| {
@@ -94,8 +94,7 @@ impl Exercise for Shop {
             let (clients, _) = shop.lists(4)?;
             let took = shop.delays(began, &clients);
             ensure(took < 2.5, || {
-                let got = format!("{took:.2} times that of one");
-                Failure::new("four lists in the time of one", got)
+                Failure::new("four lists in the time of one", times(took))
                     .hint(took > 3.5, "one after the other: is it a write lock?")
             })
         }),
@@ -119,7 +118,7 @@ impl Exercise for Shop {
             let took = shop.buy(&mut buyers, &order)?;
             let after = shop.left(id)?;
             ensure(took > 1.5 && after == before - 2, || {
-                let got = format!("{took:.2} times that of a list; {before} before, {after} after");
+                let got = format!("{}; {before} before, {after} after", times(took));
                 Failure::new("two orders in twice the time of a list, and two fewer", got)
                     .hint(took < 0.5, NO_WAIT)
                     .hint(took <= 1.5, "is the write lock held during the wait?")
@@ -135,8 +134,7 @@ impl Exercise for Shop {
             let took = shop.delays(buyer.asked, &[lister]);
             shop.expect_answers(slice::from_mut(&mut buyer))?;
             ensure(took > 1.75, || {
-                let got = format!("{took:.2} times that of a list");
-                Failure::new("the order's wait, then the list's: twice a list", got)
+                Failure::new("the order's wait, then the list's: twice a list", times(took))
                     .hint(took < 1.5, "does the list wait for the lock that the order holds?")
             })
         }),
@@ -150,8 +148,7 @@ impl Exercise for Shop {
             shop.buy(&mut buyers, &order)?;
             let took = shop.delays(began, &buyers);
             ensure(took > 1.75, || {
-                let got = format!("{took:.2} times that of a list");
-                Failure::new("the list's wait, then the order's: twice a list", got)
+                Failure::new("the list's wait, then the order's: twice a list", times(took))
                     .hint(took < 1.5, "does the list hold its lock while it waits?")
             })
         }),
@@ -435,6 +432,10 @@ fn sold_out<T>() -> Outcome<T> {
     not_tried("not enough is left: put ten of one product in stock, and start the server again")
 }
 
+fn times(delays: f64) -> String {
+    format!("{delays:.2} times that of a list")
+}
+
 /// An order, in the packets that it is sent in.
 fn write(order: &str, id: i64, quantity: i64) -> Vec<String> {
     let quantity = quantity.to_string();
@@ -468,9 +469,10 @@ fn rows(text: &str) -> Vec<Row> {
     };
     let pieces =
         |end: &str| -> Vec<Row> { text.split(end).map(row).filter(|row| row.len() >= 2).collect() };
-    let all = ["\n", "}", ")", "]", "\n\n", ";", "|"].map(pieces);
-    let many = all.iter().find(|rows| rows.len() >= 2).or(all.iter().find(|rows| !rows.is_empty()));
-    many.cloned().unwrap_or_else(|| row(text).chunks_exact(2).map(<[i64]>::to_vec).collect())
+    let ends = ["\n", "}", ")", "]", "\n\n", ";", "|"];
+    let at_least = |count| ends.iter().map(|end| pieces(end)).find(|rows| rows.len() >= count);
+    let found = at_least(2).or_else(|| at_least(1));
+    found.unwrap_or_else(|| row(text).chunks_exact(2).map(<[i64]>::to_vec).collect())
 }
 
 /// The column in which the quantity of `id` has fallen by one.

@@ -37,7 +37,7 @@ const PACKET: Duration = Duration::from_millis(50);
 pub(crate) const LEARN: Duration = Duration::from_secs(40);
 
 /// The most bytes that are received on one connection.
-const MAX_RECEIVED: usize = 256 * 1024;
+const MAX_RECEIVED: usize = 128 * 1024;
 
 /// The hint where one client gets nothing while others are connected.
 pub(crate) const AT_ONCE: &str = "does each client have a thread of its own?";
@@ -170,15 +170,13 @@ pub(crate) struct Target {
 
 impl Target {
     pub fn find(addr: &str) -> io::Result<Self> {
-        let mut result = Err(ErrorKind::InvalidInput.into());
+        let mut first = Err(ErrorKind::InvalidInput.into());
         for addr in addr.to_socket_addrs()? {
-            result = TcpStream::connect_timeout(&addr, ANSWER).map(|stream| (addr, stream));
-            if result.is_ok() {
-                break;
-            }
+            first = first.or_else(|_: io::Error| TcpStream::connect_timeout(&addr, ANSWER));
         }
-        let (addr, stream) = result?;
-        Ok(Self { addr, first: Some(stream), clients: 0, is_gone: false, greets: None })
+        let first = first?;
+        let (addr, first) = (first.peer_addr()?, Some(first));
+        Ok(Self { addr, first, clients: 0, is_gone: false, greets: None })
     }
 
     /// A new client.
@@ -205,9 +203,9 @@ impl Target {
         })?;
         self.clients += 1;
         let _ = stream.set_nodelay(true); // On macOS it fails when the server has closed.
-        let (outgoing, sent, messages) = (Vec::new(), Vec::new(), Vec::new());
+        let (sent, messages) = (Vec::new(), Vec::new());
         let (asked, first_reply, end) = (Instant::now(), 0, None);
-        Ok(Client { stream, outgoing, sent, asked, messages, first_reply, end })
+        Ok(Client { stream, sent, unsent: 0, asked, messages, first_reply, end })
     }
 
     pub fn connect_all(&mut self, count: usize) -> Outcome<Vec<Client>> {
@@ -244,9 +242,9 @@ impl Message {
 /// A client, which remembers what it sent and what came. It sends and receives in [`wait`].
 pub(crate) struct Client {
     stream: TcpStream,
-    outgoing: Vec<u8>,
-    /// What it asked last, and when.
+    /// What it asked last, how much of that has yet to go out, and when it asked.
     sent: Vec<u8>,
+    unsent: usize,
     pub asked: Instant,
     messages: Vec<Message>,
     /// Which message is the first since something was asked.
@@ -258,14 +256,14 @@ pub(crate) struct Client {
 impl Client {
     /// Asks something: each of `parts` goes in a packet of its own.
     pub fn ask(&mut self, parts: &[impl AsRef<[u8]>]) {
-        self.sent.clear();
+        (self.sent, self.unsent) = (Vec::new(), 0);
         self.first_reply = self.messages.len();
         for (index, part) in parts.iter().enumerate() {
             if index > 0 {
                 self.pause(PACKET);
             }
             self.sent.extend_from_slice(part.as_ref());
-            self.outgoing.extend_from_slice(part.as_ref());
+            self.unsent += part.as_ref().len();
             self.send_and_receive();
         }
         self.asked = Instant::now();
@@ -281,11 +279,11 @@ impl Client {
         let is_wait = |error: &io::Error| {
             matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
         };
-        while !self.outgoing.is_empty() {
-            match self.stream.write(&self.outgoing) {
-                Ok(length) => drop(self.outgoing.drain(..length)),
+        while self.unsent > 0 {
+            match self.stream.write(&self.sent[self.sent.len() - self.unsent..]) {
+                Ok(length) => self.unsent -= length,
                 Err(error) if is_wait(&error) => break,
-                Err(_) => self.outgoing.clear(), // The server has closed; a read tells.
+                Err(_) => self.unsent = 0, // The server has closed; a read tells.
             }
         }
         let mut buffer = [0; 4096];
@@ -315,17 +313,18 @@ impl Client {
 
     /// Waits until a reply has come and the server is quiet, or has closed.
     pub fn reply(&mut self, patience: Duration) -> String {
-        self.reply_until(patience, |_| true)
+        self.reply_until(patience, |_| true);
+        self.text()
     }
 
-    /// Waits until the whole reply `is_right`, or the server has closed: where a machine is busy,
-    /// a reply may come with pauses.
-    pub fn reply_until(&mut self, patience: Duration, is_right: impl Fn(&str) -> bool) -> String {
+    /// Waits until the reply `is_right`, or the server has closed; returns whether it is. Where a
+    /// machine is busy, a reply may come with pauses.
+    pub fn reply_until(&mut self, patience: Duration, is_right: impl Fn(&str) -> bool) -> bool {
         wait(slice::from_mut(self), patience, |clients| {
             let client = &clients[0];
             client.end.is_some() || client.has_replied() && is_right(&client.text())
         });
-        self.text()
+        is_right(&self.text())
     }
 
     /// Receives for so long.
