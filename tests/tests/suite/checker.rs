@@ -233,6 +233,7 @@ fn a_failure_says_what_was_sent_expected_and_received_with_a_hint_that_is_true()
             by_line(move |_: &str, mut stream: TcpStream| stream.write_all(answer.as_bytes())),
         )
     };
+    let silent = serve(true, |stream| drip(stream, b"", SECOND));
     let greets = |mut stream: TcpStream| {
         writeln!(stream, "welcome")?;
         io::copy(&mut stream.try_clone()?, &mut stream).map(drop)
@@ -256,7 +257,33 @@ fn a_failure_says_what_was_sent_expected_and_received_with_a_hint_that_is_true()
             stream.write_all(&buffer[..length])?;
         }
     };
+    let at_the_end = |mut stream: TcpStream| {
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        write!(stream, "{text}")
+    };
+    let after_cr_lf = |mut stream: TcpStream| {
+        let mut lines = BufReader::new(stream.try_clone()?).split(b'\r');
+        while let Some(line) = lines.next().transpose()? {
+            stream.write_all(&[&line, &b"\r\n"[..]].concat())?;
+        }
+        Ok(())
+    };
     let cases = [
+        ("echo", say("bonjour"), "        hint: the line end is missing\n"),
+        ("echo", say("bonjour\r\n"), "        hint: \\n has become \\r\\n\n"),
+        ("echo", say("you said: bonjour\n"), "        hint: something was added\n"),
+        ("echo", say("BONJOUR\n"), "        hint: capitals are another string\n"),
+        ("echo", serve(true, at_the_end), "hint: nothing comes until the sending has ended\n"),
+        ("echo", serve(true, after_cr_lf), "        hint: nothing comes until \\r\\n\n"),
+        ("echo", silent.clone(), "got: nothing for 3.0 s\n        hint: does it send"),
+        (
+            "random-stream",
+            silent.clone(),
+            "    expected: a number\n         got: nothing for 3.0 s\n",
+        ),
+        ("shop", silent, "got: nothing for 8.0 s\n        hint: is a lock held that is never"),
+        ("shop", serve(true, |mut to| writeln!(to, "1 30\n2 20")), "hint: make the simulated"),
         (
             "echo",
             say("bon jour\n"),
@@ -310,7 +337,7 @@ fn whatever_the_server_does_the_run_ends_and_shows_no_control_character() {
                 _ => None,
             };
             for (example, server) in [
-                (None, serve(true, |stream| drip(stream, b"", SECOND))),
+                (example, serve(true, |stream| drip(stream, b"", SECOND))),
                 (example, serve(true, |stream| drip(stream, b"\x1b[2J\x07 1 2\n", SECOND / 5))),
                 (example, serve(true, |stream| drip(stream, &[b'1'; 4096], Duration::ZERO))),
                 (example, serve(true, |stream| drip(stream, b"\x1b\n\n", Duration::ZERO))),
