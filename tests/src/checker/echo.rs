@@ -176,12 +176,13 @@ impl Echo {
         let is_right = |reply: &str| around(reply, text).as_ref() == Some(&self.around);
         let is_back = client.reply_until(ANSWER, is_right);
         ensure(is_back, || {
-            let reply = client.text();
-            let has_more = reply.contains(text);
+            let others = around(&client.text(), text);
+            let now = Preview(others.as_deref().unwrap_or_default()).to_string();
+            let hint = format!("what comes with it is {now}, and was {}", Preview(&self.around));
             client
                 .failure("the same string")
-                .hint(has_more, "what comes with it did not come with the first string")
-                .hint(reply.is_empty() && client.end.is_none(), AT_ONCE)
+                .hint(others.is_some(), hint)
+                .hint(client.replies().is_empty() && client.end.is_none(), AT_ONCE)
         })
     }
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::talk::{
-    ANSWER, Attempt, Check, Client, Exercise, Failure, GUESS, LEARN, Outcome, Stop, Target, ensure,
-    not_tried, numbers, value,
+    ANSWER, AT_ONCE, Attempt, Check, Client, Exercise, Failure, GUESS, LEARN, Outcome, Stop,
+    Target, ensure, not_tried, numbers, value,
 };
 
 /// What the statement's actions may be called, in French and in English, the most usual names first.
@@ -165,9 +165,13 @@ impl Exercise for Math {
             let (begun, rest) = question.split_at(question.len() / 2);
             let mut client = math.target.connect_greeted()?;
             client.ask(begun);
-            math.ask("max", "10 20", 20.0)?;
+            let mut other = math.begin("max", "10 20")?;
+            let outcome = expect(&mut other, 20.0);
+            let is_silent = other.replies().is_empty() && other.end.is_none();
             client.ask(rest);
-            expect(&mut client, 50.0)
+            outcome.and_then(|()| expect(&mut client, 50.0)).map_err(|stop| {
+                stop.hint(if is_silent { AT_ONCE } else { "are their numbers kept apart?" })
+            })
         }),
         ("a client that breaks off disturbs nobody after it", |math| {
             let question = math.question("max", "80 90")?.concat();
@@ -175,7 +179,8 @@ impl Exercise for Math {
             client.ask(&[&question[..question.rfind("90").unwrap_or_default()]]);
             client.pause(GUESS / 2);
             drop(client);
-            math.ask("max", "4 5", 5.0)
+            let outcome = math.ask("max", "4 5", 5.0);
+            outcome.map_err(|stop| stop.hint("is what one client sent kept for the next?"))
         }),
     ];
 
@@ -379,7 +384,8 @@ impl Math {
             shown.len() == answers.len()
                 && shown.iter().zip(answers).all(|((_, shown), answer)| shows(shown, *answer))
         });
-        ensure(are_right, || client.failure(format!("the answers {answers:?}")))
+        let expected = answers.iter().map(f64::to_string).collect::<Vec<_>>().join(", then ");
+        ensure(are_right, || client.failure(format!("{expected}, and no other number")))
     }
 }
 

@@ -153,6 +153,7 @@ impl Exercise for Shop {
             })
         }),
         ("two buyers of all that is left: one gets it", |shop| {
+            shop.dialect()?;
             let (mut buyers, list) = shop.lists(2)?;
             let products = shop.quantities(&list).into_iter().filter(|(_, left)| *left > 0);
             let (id, all) = products.min_by_key(|(_, left)| *left).map_or_else(sold_out, Ok)?;

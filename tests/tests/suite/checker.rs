@@ -2,6 +2,7 @@
 //! every run ends.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::mem;
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
@@ -37,6 +38,18 @@ fn check_all(servers: Vec<(&str, String, &[&str])>) {
     });
 }
 
+/// Checks all of these at once: each report must contain this text.
+fn check_texts(servers: &[(&str, String, &str)]) {
+    thread::scope(|scope| {
+        for (exercise, addr, shown) in servers {
+            scope.spawn(move || {
+                let (_, text) = checked(exercise, addr, None);
+                assert!(text.contains(shown), "{shown}\n{text}");
+            });
+        }
+    });
+}
+
 #[test]
 fn our_servers_hold_all_and_go_further() {
     let ours = [
@@ -65,20 +78,6 @@ fn right_servers_pass_however_they_write() {
         let mut buffer = [0; 1024];
         let length = stream.read(&mut buffer)?;
         stream.write_all(&buffer[..length])
-    };
-    let at_the_end = |mut stream: TcpStream| {
-        let mut text = String::new();
-        stream.read_to_string(&mut text)?;
-        stream.write_all(text.as_bytes())
-    };
-    let after_cr_lf = |mut stream: TcpStream| {
-        let mut line = Vec::new();
-        while !line.ends_with(b"\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte)?;
-            line.extend(byte);
-        }
-        stream.write_all(&line)
     };
     let greets = |mut stream: TcpStream| {
         writeln!(stream, "Welcome! What shall come back?")?;
@@ -146,24 +145,15 @@ fn what_cannot_be_guessed_is_shown_by_an_example() {
 #[test]
 fn each_mistake_fails_its_own_checks() {
     let no_lock = Server::start(program!("shop-server"), &["--delay", "0.3", "--no-lock"]);
-    let capitals =
-        |line: &str, mut stream: TcpStream| stream.write_all(line.to_uppercase().as_bytes());
     let without_accents = |line: &str, mut stream: TcpStream| {
         stream.write_all(line.replace(|char: char| !char.is_ascii(), "").as_bytes())
-    };
-    let grows = |mut stream: TcpStream| {
-        let (mut all, mut lines) = (String::new(), BufReader::new(stream.try_clone()?));
-        while lines.read_line(&mut all)? > 0 {
-            stream.write_all(all.as_bytes())?;
-        }
-        Ok(())
     };
     let random = |index: u32| format!("{}\n", index * 7919 % 97);
     let stops = |index| if index < 6 { index } else { 1000 };
     let one_number = |mut stream: TcpStream| writeln!(stream, "42");
     let no_string: &[&str] = &["a string comes", "the next", "a string with", "a string of"];
     check_all(vec![
-        ("echo", serve(true, by_line(capitals)), no_string),
+        ("echo", say("BONJOUR\n"), no_string),
         ("echo", serve(true, by_line(without_accents)), &["a string with accents"]),
         ("echo", serve(true, grows), &["a string of 100 bytes"]),
         (
@@ -226,14 +216,7 @@ fn the_status_is_that_of_the_first_group_or_of_both() {
 }
 
 #[test]
-fn a_failure_says_what_was_sent_expected_and_received_with_a_hint_that_is_true() {
-    let say = |answer: &'static str| {
-        serve(
-            true,
-            by_line(move |_: &str, mut stream: TcpStream| stream.write_all(answer.as_bytes())),
-        )
-    };
-    let silent = serve(true, |stream| drip(stream, b"", SECOND));
+fn a_failure_of_echo_says_what_came_with_a_hint_that_is_true() {
     let greets = |mut stream: TcpStream| {
         writeln!(stream, "welcome")?;
         io::copy(&mut stream.try_clone()?, &mut stream).map(drop)
@@ -257,33 +240,19 @@ fn a_failure_says_what_was_sent_expected_and_received_with_a_hint_that_is_true()
             stream.write_all(&buffer[..length])?;
         }
     };
-    let at_the_end = |mut stream: TcpStream| {
-        let mut text = String::new();
-        stream.read_to_string(&mut text)?;
-        write!(stream, "{text}")
-    };
-    let after_cr_lf = |mut stream: TcpStream| {
-        let mut lines = BufReader::new(stream.try_clone()?).split(b'\r');
-        while let Some(line) = lines.next().transpose()? {
-            stream.write_all(&[&line, &b"\r\n"[..]].concat())?;
-        }
-        Ok(())
-    };
     let cases = [
+        ("echo", serve(true, grows), "hint: what comes with it is \"abcdefgh"),
         ("echo", say("bonjour"), "        hint: the line end is missing\n"),
         ("echo", say("bonjour\r\n"), "        hint: \\n has become \\r\\n\n"),
         ("echo", say("you said: bonjour\n"), "        hint: something was added\n"),
         ("echo", say("BONJOUR\n"), "        hint: capitals are another string\n"),
         ("echo", serve(true, at_the_end), "hint: nothing comes until the sending has ended\n"),
         ("echo", serve(true, after_cr_lf), "        hint: nothing comes until \\r\\n\n"),
-        ("echo", silent.clone(), "got: nothing for 3.0 s\n        hint: does it send"),
         (
-            "random-stream",
-            silent.clone(),
-            "    expected: a number\n         got: nothing for 3.0 s\n",
+            "echo",
+            serve(true, |to| drip(to, b"", SECOND)),
+            "got: nothing for 3.0 s\n        hint: does it send",
         ),
-        ("shop", silent, "got: nothing for 8.0 s\n        hint: is a lock held that is never"),
-        ("shop", serve(true, |mut to| writeln!(to, "1 30\n2 20")), "hint: make the simulated"),
         (
             "echo",
             say("bon jour\n"),
@@ -303,6 +272,52 @@ fn a_failure_says_what_was_sent_expected_and_received_with_a_hint_that_is_true()
             once(|mut stream| io::copy(&mut stream.try_clone()?, &mut stream).map(drop)),
             "        hint: the first client has left, and the server with it\n- a string with",
         ),
+    ];
+    check_texts(&cases);
+}
+
+#[test]
+fn a_failure_of_the_others_says_what_came_with_a_hint_that_is_true() {
+    let silent = serve(true, |stream| drip(stream, b"", SECOND));
+    // Each tick goes to one of its clients, in turn.
+    let tickets = Arc::new(Mutex::new(0_u32));
+    let shared_ticker = move |mut stream: TcpStream| {
+        let began = Instant::now();
+        let (turn, clients) = {
+            let mut count = tickets.lock().unwrap();
+            *count += 1;
+            if *count == 1 { (0, 1) } else { (*count % 3, 3) }
+        };
+        for index in (0_u32..).filter(|index| index % clients == turn) {
+            thread::sleep((SECOND * index).saturating_sub(began.elapsed()));
+            writeln!(stream, "{}", index * 7919 % 97)?;
+        }
+        Ok(())
+    };
+    let cases = [
+        ("random-stream", serve(true, shared_ticker), "hint: do all clients share one ticker?"),
+        (
+            "random-stream",
+            dies_with_a_client(),
+            "hint: a client has left, and the server with it\n✔ the numbers",
+        ),
+        (
+            "math",
+            serve(false, math(&["many questions"])),
+            "got: nothing for 3.0 s\n        hint: does each client have a thread of its own?\n",
+        ),
+        (
+            "math",
+            serve(true, math(&["a token a line", "one list for all"])),
+            "        hint: are their numbers kept apart?\n",
+        ),
+        (
+            "random-stream",
+            silent.clone(),
+            "    expected: a number\n         got: nothing for 3.0 s\n",
+        ),
+        ("shop", silent, "got: nothing for 8.0 s\n        hint: is a lock held that is never"),
+        ("shop", serve(true, |mut to| writeln!(to, "1 30\n2 20")), "hint: make the simulated"),
         ("math", say("error 42: what is somme?\n"), "got: \"error 42: what is somme?\\n\", then"),
         (
             "math",
@@ -317,14 +332,7 @@ fn a_failure_says_what_was_sent_expected_and_received_with_a_hint_that_is_true()
             "later list shows the order, but no answer came\n- an order",
         ),
     ];
-    thread::scope(|scope| {
-        for (exercise, addr, shown) in &cases {
-            scope.spawn(move || {
-                let (_, text) = checked(exercise, addr, None);
-                assert!(text.contains(shown), "{shown}\n{text}");
-            });
-        }
-    });
+    check_texts(&cases);
 }
 
 #[test]
@@ -397,6 +405,57 @@ fn once(handle: impl Fn(TcpStream) -> io::Result<()> + Send + 'static) -> String
         let (stream, _) = listener.accept().unwrap();
         drop(listener);
         let _ = handle(stream);
+    });
+    addr
+}
+
+/// Starts a server that answers one line so.
+fn say(answer: &'static str) -> String {
+    serve(true, by_line(move |_: &str, mut stream: TcpStream| write!(stream, "{answer}")))
+}
+
+fn at_the_end(mut stream: TcpStream) -> io::Result<()> {
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    write!(stream, "{text}")
+}
+
+fn after_cr_lf(mut stream: TcpStream) -> io::Result<()> {
+    let mut line = Vec::new();
+    for byte in BufReader::new(stream.try_clone()?).bytes() {
+        line.push(byte?);
+        if line.ends_with(b"\r\n") {
+            stream.write_all(&mem::take(&mut line))?;
+        }
+    }
+    Ok(())
+}
+
+/// Sends all the lines back that came so far.
+fn grows(mut stream: TcpStream) -> io::Result<()> {
+    let (mut all, mut lines) = (String::new(), BufReader::new(stream.try_clone()?));
+    while lines.read_line(&mut all)? > 0 {
+        stream.write_all(all.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Starts a random-stream server that ends when its first client has left.
+fn dies_with_a_client() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        listener.set_nonblocking(true).unwrap();
+        let mut clients = Vec::<TcpStream>::new();
+        for index in 0_u32.. {
+            clients.extend(listener.accept().map(|(client, _)| client));
+            thread::sleep(SECOND / 8);
+            for client in &mut clients {
+                if index % 8 == 0 && writeln!(client, "{}", index / 8 * 7919 % 97).is_err() {
+                    return;
+                }
+            }
+        }
     });
     addr
 }
@@ -484,7 +543,7 @@ fn math(
                 return Ok(());
             };
             if is("one list for all") {
-                numbers = std::mem::take(&mut shared.lock().unwrap());
+                numbers = mem::take(&mut shared.lock().unwrap());
             }
             if is("keeps its list") {
                 kept.append(&mut numbers);
