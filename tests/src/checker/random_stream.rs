@@ -156,7 +156,7 @@ impl RandomStream {
     /// Those who are there get `count` more numbers, and so does a new client.
     fn expect_more(&mut self, count: usize) -> Outcome {
         for client in &mut self.clients {
-            client.ask(&[""; 0]);
+            client.ask(&[""]);
         }
         self.clients.push(self.target.connect()?);
         self.expect(count, Duration::from_secs(4))

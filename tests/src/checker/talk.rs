@@ -161,7 +161,7 @@ pub(crate) struct Target {
     addr: SocketAddr,
     /// The connection that shows that somebody listens, for the first check to use: one more
     /// client could take a lock in its way.
-    first: Option<TcpStream>,
+    first: Option<(Instant, TcpStream)>,
     clients: u32,
     is_gone: bool,
     /// Whether it speaks first, once that is known.
@@ -172,10 +172,10 @@ impl Target {
     pub fn find(addr: &str) -> io::Result<Self> {
         let mut first = Err(ErrorKind::InvalidInput.into());
         for addr in addr.to_socket_addrs()? {
-            first = first.or_else(|_: io::Error| TcpStream::connect_timeout(&addr, ANSWER));
+            first = first.or_else(|_: io::Error| connect_to(&addr));
         }
-        let first = first?;
-        let (addr, first) = (first.peer_addr()?, Some(first));
+        let (asked, stream) = first?;
+        let (addr, first) = (stream.peer_addr()?, Some((asked, stream)));
         Ok(Self { addr, first, clients: 0, is_gone: false, greets: None })
     }
 
@@ -184,10 +184,8 @@ impl Target {
         if self.is_gone {
             return not_tried("the server is gone");
         }
-        let connect = || TcpStream::connect_timeout(&self.addr, ANSWER);
-        let stream = self.first.take().map_or_else(connect, Ok);
-        let stream = stream.and_then(|stream| stream.set_nonblocking(true).map(|()| stream));
-        let stream = stream.map_err(|error| match error.kind() {
+        let connected = self.first.take().map_or_else(|| connect_to(&self.addr), Ok);
+        let (asked, stream) = connected.map_err(|error| match error.kind() {
             ErrorKind::ConnectionRefused => {
                 self.is_gone = true;
                 let who = if self.clients == 1 { "the first client" } else { "a client" };
@@ -203,8 +201,7 @@ impl Target {
         })?;
         self.clients += 1;
         let _ = stream.set_nodelay(true); // On macOS it fails when the server has closed.
-        let (sent, messages) = (Vec::new(), Vec::new());
-        let (asked, first_reply, end) = (Instant::now(), 0, None);
+        let (sent, messages, first_reply, end) = (Vec::new(), Vec::new(), 0, None);
         Ok(Client { stream, sent, unsent: 0, asked, messages, first_reply, end })
     }
 
@@ -226,6 +223,14 @@ impl Target {
     }
 }
 
+/// Connects; returns when that began, too, so that no time is taken for shorter than it was.
+fn connect_to(addr: &SocketAddr) -> io::Result<(Instant, TcpStream)> {
+    let asked = Instant::now();
+    let stream = TcpStream::connect_timeout(addr, ANSWER)?;
+    stream.set_nonblocking(true)?;
+    Ok((asked, stream))
+}
+
 /// What came without a pause.
 pub(crate) struct Message {
     pub began: Instant,
@@ -242,7 +247,8 @@ impl Message {
 /// A client, which remembers what it sent and what came. It sends and receives in [`wait`].
 pub(crate) struct Client {
     stream: TcpStream,
-    /// What it asked last, how much of that has yet to go out, and when it asked.
+    /// What it asked last, how much of that has yet to go out, and when it began to ask or, if it
+    /// has not asked, to connect.
     sent: Vec<u8>,
     unsent: usize,
     pub asked: Instant,
@@ -264,9 +270,9 @@ impl Client {
             }
             self.sent.extend_from_slice(part.as_ref());
             self.unsent += part.as_ref().len();
+            self.asked = Instant::now();
             self.send_and_receive();
         }
-        self.asked = Instant::now();
     }
 
     /// Shuts down the sending side.

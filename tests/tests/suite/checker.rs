@@ -317,7 +317,7 @@ fn a_failure_of_the_others_says_what_came_with_a_hint_that_is_true() {
             "    expected: a number\n         got: nothing for 3.0 s\n",
         ),
         ("shop", silent, "got: nothing for 8.0 s\n        hint: is a lock held that is never"),
-        ("shop", serve(true, |mut to| writeln!(to, "1 30\n2 20")), "hint: make the simulated"),
+        ("shop", serve(true, |mut to| writeln!(to, "1 30\n2 20")), "0.2 s or more"),
         ("math", say("error 42: what is somme?\n"), "got: \"error 42: what is somme?\\n\", then"),
         (
             "math",
