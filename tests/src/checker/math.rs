@@ -27,39 +27,16 @@ const ACTIONS: [[&str; 2]; 5] = [
 
 /// How the sum of 1, 2 and 3 may be asked, the most usual ways first. What follows a line end or
 /// a NUL, which is not sent, goes into a packet of its own.
+#[rustfmt::skip]
 const EXAMPLES: &[&str] = &[
-    "somme\n1\n2\n3\n=\n",
-    "somme\n1 2 3\n=\n",
-    "somme 1 2 3 =\n",
-    "somme 1 2 3\n=\n",
-    "somme 1 2 3=\n",
-    "somme\n1 2 3 =\n",
-    "somme 1,2,3=\n",
-    "somme:1,2,3=\n",
-    "somme,1,2,3,=\n",
-    "somme;1;2;3;=\n",
-    "somme,1,2,3=\n",
-    "somme;1;2;3=\n",
-    "somme\n1,2,3\n=\n",
-    "somme\n1;2;3\n=\n",
-    "somme:1 2 3=\n",
-    "somme:1;2;3=\n",
-    "somme 1;2;3=\n",
-    "somme 1, 2, 3 =\n",
-    "somme 1,2,3 =\n",
-    "somme: 1, 2, 3 =\n",
-    "somme 1,2,3\n=\n",
-    "somme:1,2,3\n=\n",
-    "somme\n1,2,3=\n",
-    "somme\n1 2 3=\n",
-    "somme(1,2,3)=\n",
-    "somme|1|2|3|=\n",
-    "somme\r\n1\r\n2\r\n3\r\n=\r\n",
-    "somme 1 2 3 =\r\n",
-    "somme\x001\x002\x003\0=",
-    "somme\x001 2 3\0=",
-    "somme 1 2 3 =",
-    "somme 1,2,3=",
+    "somme\n1\n2\n3\n=\n", "somme\n1 2 3\n=\n", "somme 1 2 3 =\n", "somme 1 2 3\n=\n",
+    "somme 1 2 3=\n", "somme\n1 2 3 =\n", "somme 1,2,3=\n", "somme:1,2,3=\n",
+    "somme,1,2,3,=\n", "somme;1;2;3;=\n", "somme,1,2,3=\n", "somme;1;2;3=\n",
+    "somme\n1,2,3\n=\n", "somme\n1;2;3\n=\n", "somme:1 2 3=\n", "somme:1;2;3=\n",
+    "somme 1;2;3=\n", "somme 1, 2, 3 =\n", "somme 1,2,3 =\n", "somme: 1, 2, 3 =\n",
+    "somme 1,2,3\n=\n", "somme:1,2,3\n=\n", "somme\n1,2,3=\n", "somme\n1 2 3=\n",
+    "somme(1,2,3)=\n", "somme|1|2|3|=\n", "somme\r\n1\r\n2\r\n3\r\n=\r\n", "somme 1 2 3 =\r\n",
+    "somme\x001\x002\x003\0=", "somme\x001 2 3\0=", "somme 1 2 3 =", "somme 1,2,3=",
 ];
 
 const SAY: &str = "show how the sum of 1, 2 and 3 is asked, such as --say 'somme 1 2 3 =\\n'";

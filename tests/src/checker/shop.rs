@@ -99,24 +99,20 @@ impl Exercise for Shop {
             })
         }),
         ("an order of too many is refused, and changes nothing", |shop| {
-            let (client, list) = shop.list()?;
-            let (id, before) = shop.most(&list, 0)?;
-            let (mut clients, order) = ([client], shop.order(id, before + 1)?);
-            shop.buy(&mut clients, &order)?;
+            let (mut buyers, id, before) = shop.buyers(1, 0)?;
+            shop.buy(&mut buyers, id, before + 1)?;
             let after = shop.left(id)?;
             ensure(after == before, || {
-                clients[0]
+                buyers[0]
                     .failure("an answer, and the same quantity")
                     .hint(true, format!("there were {before}, and then {after}"))
             })
         }),
         ("two orders at once take turns", |shop| {
             shop.need_delay()?;
-            let (mut buyers, list) = shop.lists(2)?;
-            let (id, before) = shop.most(&list, 2)?;
-            let order = shop.order(id, 1)?;
-            let took = shop.buy(&mut buyers, &order)?;
-            let after = shop.left(id)?;
+            let (mut buyers, id, before) = shop.buyers(2, 2)?;
+            shop.buy(&mut buyers, id, 1)?;
+            let (took, after) = (shop.delays(buyers[0].asked, &buyers), shop.left(id)?);
             ensure(took > 1.5 && after == before - 2, || {
                 let got = format!("{}; {before} before, {after} after", times(took));
                 Failure::new("two orders in twice the time of a list, and two fewer", got)
@@ -126,13 +122,12 @@ impl Exercise for Shop {
         }),
         ("a list that comes while an order is carried out waits for it", |shop| {
             shop.need_delay()?;
-            let (mut buyer, list) = shop.list()?;
-            let order = shop.order(shop.most(&list, 1)?.0, 1)?;
-            buyer.ask(&order);
-            buyer.pause(shop.delay / 4);
+            let (mut buyers, id, _) = shop.buyers(1, 1)?;
+            shop.order(&mut buyers, id, 1)?;
+            buyers[0].pause(shop.delay / 4);
             let (lister, _) = shop.list()?;
-            let took = shop.delays(buyer.asked, &[lister]);
-            shop.expect_answers(slice::from_mut(&mut buyer))?;
+            let took = shop.delays(buyers[0].asked, &[lister]);
+            shop.expect_answers(&mut buyers)?;
             ensure(took > 1.75, || {
                 Failure::new("the order's wait, then the list's: twice a list", times(took))
                     .hint(took < 1.5, "does the list wait for the lock that the order holds?")
@@ -140,12 +135,10 @@ impl Exercise for Shop {
         }),
         ("an order that comes while a list is read waits for it", |shop| {
             shop.need_delay()?;
-            let (buyer, list) = shop.list()?;
-            let order = shop.order(shop.most(&list, 1)?.0, 1)?;
+            let (mut buyers, id, _) = shop.buyers(1, 1)?;
             let mut lister = shop.target.connect()?;
             lister.pause(shop.delay / 4);
-            let mut buyers = [buyer];
-            shop.buy(&mut buyers, &order)?;
+            shop.buy(&mut buyers, id, 1)?;
             let took = shop.delays(lister.asked, &buyers);
             ensure(took > 1.75, || {
                 Failure::new("the list's wait, then the order's: twice a list", times(took))
@@ -157,8 +150,7 @@ impl Exercise for Shop {
             let (mut buyers, list) = shop.lists(2)?;
             let products = shop.quantities(&list).into_iter().filter(|(_, left)| *left > 0);
             let (id, all) = products.min_by_key(|(_, left)| *left).map_or_else(sold_out, Ok)?;
-            let order = shop.order(id, all)?;
-            shop.buy(&mut buyers, &order)?;
+            shop.buy(&mut buyers, id, all)?;
             let left = shop.left(id)?;
             ensure(left == 0, || {
                 let got = format!("each ordered all {all}, and then {left} were left");
@@ -186,38 +178,32 @@ impl Exercise for Shop {
             ensure(is_list, || client.failure("such lines"))
         }),
         ("orders of nothing, of less, and of no product are refused", |shop| {
-            let (mut client, list) = shop.list()?;
+            let (mut buyers, list) = shop.lists(1)?;
             let (id, before) = shop.most(&list, 0)?;
             let unknown = list.iter().map(|row| row[0]).max().unwrap_or(0).saturating_add(1);
             for (id, quantity) in [(unknown, 1), (id, 0), (id, -1)] {
-                if client.end.is_some() {
-                    client = shop.list()?.0;
+                if buyers[0].end.is_some() {
+                    buyers = shop.lists(1)?.0;
                 }
-                let order = shop.order(id, quantity)?;
-                shop.buy(slice::from_mut(&mut client), &order)?;
+                shop.buy(&mut buyers, id, quantity)?;
             }
-            let after = shop.left(id)?;
-            ensure(after == before, || {
-                Failure::new(format!("still {before} of product {id}"), after)
-            })
+            shop.expect_left(&buyers[0], id, before)
         }),
         ("after a line that is no order, the next one is taken", |shop| {
-            let (mut client, list) = shop.list()?;
-            let (id, before) = shop.most(&list, 1)?;
-            let order = shop.order(id, 1)?;
-            client.ask(&["deux\n"]);
-            client.reply(shop.patience(1));
-            shop.buy(slice::from_mut(&mut client), &order)?;
-            shop.expect_left(&client, id, before - 1)
+            let (mut buyers, id, before) = shop.buyers(1, 1)?;
+            buyers[0].ask(&["deux\n"]);
+            buyers[0].reply(shop.patience(1));
+            shop.buy(&mut buyers, id, 1)?;
+            shop.expect_left(&buyers[0], id, before - 1)
         }),
         ("several orders are taken on one connection, and CR LF too", |shop| {
-            let (mut client, list) = shop.list()?;
-            let (id, before) = shop.most(&list, 2)?;
-            let order: Vec<_> =
-                shop.order(id, 1)?.iter().map(|part| part.replace('\n', "\r\n")).collect();
-            shop.buy(slice::from_mut(&mut client), &order)?;
-            shop.buy(slice::from_mut(&mut client), &order)?;
-            shop.expect_left(&client, id, before - 2)
+            let (mut buyers, id, before) = shop.buyers(1, 2)?;
+            shop.buy(&mut buyers, id, 1)?;
+            if let Some(Dialect { order, .. }) = &mut shop.dialect {
+                *order = order.replace('\n', "\r\n");
+            }
+            shop.buy(&mut buyers, id, 1)?;
+            shop.expect_left(&buyers[0], id, before - 2)
         }),
     ];
 
@@ -363,19 +349,25 @@ impl Shop {
         (has_more.then_some(first), took(client))
     }
 
-    /// An order, in the packets that it is sent in.
-    fn order(&self, id: i64, quantity: i64) -> Outcome<Vec<String>> {
-        Ok(write(&self.dialect()?.order, id, quantity))
+    /// So many new clients, all at once, and of which product most are left: at least so many.
+    fn buyers(&mut self, count: usize, at_least: i64) -> Outcome<(Vec<Client>, i64, i64)> {
+        let (buyers, list) = self.lists(count)?;
+        let (id, left) = self.most(&list, at_least)?;
+        Ok((buyers, id, left))
     }
 
-    /// All the clients order the same at once; returns how many delays their answers took.
-    fn buy(&mut self, clients: &mut [Client], order: &[String]) -> Outcome<f64> {
-        let began = Instant::now();
-        for client in &mut *clients {
-            client.ask(order);
+    /// All the buyers order the same at once.
+    fn order(&self, buyers: &mut [Client], id: i64, quantity: i64) -> Outcome {
+        let order = write(&self.dialect()?.order, id, quantity);
+        for buyer in buyers {
+            buyer.ask(&order);
         }
-        self.expect_answers(clients)?;
-        Ok(self.delays(began, clients))
+        Ok(())
+    }
+
+    fn buy(&self, buyers: &mut [Client], id: i64, quantity: i64) -> Outcome {
+        self.order(buyers, id, quantity)?;
+        self.expect_answers(buyers)
     }
 
     /// Waits until each client has its answer, whatever it is.
