@@ -62,11 +62,12 @@ impl Exercise for Echo {
         ("bytes without a line end come back at once", |echo| {
             let mut client = echo.connect_for_lines()?;
             client.ask(&["no line end"]);
-            let reply = client.reply(ANSWER);
-            ensure(reply.contains("no line end"), || {
+            let is_back = |reply: &str| reply.contains("no line end");
+            let is_back_at_once = client.reply_until(ANSWER, is_back);
+            ensure(is_back_at_once, || {
                 let failure = client.failure("the same bytes");
                 client.ask(&["\n"]);
-                let comes_now = client.reply(ANSWER).contains("no line end");
+                let comes_now = client.reply_until(ANSWER, is_back);
                 failure.hint(comes_now, "it came when the line had ended")
             })
         }),
@@ -200,8 +201,9 @@ impl Echo {
         let mut client = self.connect()?;
         let greeting = client.text();
         client.ask(&["bonjour\n"]);
-        let text = client.reply(ANSWER);
-        self.is_exact = text == "bonjour\n" && greeting.is_empty();
+        let is_back = client.reply_until(ANSWER, |reply| reply == "bonjour\n");
+        self.is_exact = is_back && greeting.is_empty();
+        let text = client.text();
         ensure(self.is_exact, || {
             let failure = if greeting.is_empty() {
                 client.failure("the same bytes")
