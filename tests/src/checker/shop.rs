@@ -30,6 +30,7 @@ const EXAMPLES: &[&str] = &[
 
 const HELD: &str = "does a client wait for a lock that it holds, or has its thread ended?";
 const NO_WAIT: &str = "is there a wait between the check and the change?";
+const OVERLAP: &str = "the order's wait and the list's overlap: is each inside its lock?";
 const SAY: &str = "show how three of product 1 are ordered, such as --say '1 3\\n'";
 
 /// A row of a list: its numbers.
@@ -130,7 +131,7 @@ impl Exercise for Shop {
             shop.expect_answers(&mut buyers)?;
             ensure(took > 1.75, || {
                 Failure::new("the order's wait, then the list's: twice a list", times(took))
-                    .hint(took < 1.5, "does the list wait for the lock that the order holds?")
+                    .hint(took < 1.5, OVERLAP)
             })
         }),
         ("an order that comes while a list is read waits for it", |shop| {
@@ -142,7 +143,7 @@ impl Exercise for Shop {
             let took = shop.delays(lister.asked, &buyers);
             ensure(took > 1.75, || {
                 Failure::new("the list's wait, then the order's: twice a list", times(took))
-                    .hint(took < 1.5, "does the list hold its lock while it waits?")
+                    .hint(took < 1.5, OVERLAP)
             })
         }),
         ("two buyers of all that is left: one gets it", |shop| {

@@ -40,7 +40,7 @@ pub(crate) const LEARN: Duration = Duration::from_secs(40);
 const MAX_RECEIVED: usize = 128 * 1024;
 
 /// The hint where one client gets nothing while others are connected.
-pub(crate) const AT_ONCE: &str = "does each client have a thread of its own?";
+pub(crate) const AT_ONCE: &str = "does each client have a thread, or a timer, of its own?";
 
 /// One of the four exercises: what it asks, and what goes further.
 pub(crate) trait Exercise: Sized + 'static {

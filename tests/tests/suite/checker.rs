@@ -304,7 +304,7 @@ fn a_failure_of_the_others_says_what_came_with_a_hint_that_is_true() {
         (
             "math",
             serve(false, math(&["many questions"])),
-            "got: nothing for 3.0 s\n        hint: does each client have a thread of its own?\n",
+            "got: nothing for 3.0 s\n        hint: does each client have a thread, or a timer, of its own?\n",
         ),
         (
             "math",
