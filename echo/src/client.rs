@@ -43,6 +43,7 @@ pub struct Client {
     sending: Sending,
     /// What it waits for, until it has said so.
     awaited: Option<&'static str>,
+    splits_at_pauses: bool,
     /// What ended the connection after everything was sent, if it was a reset.
     reset: Option<io::Error>,
 }
@@ -86,6 +87,7 @@ impl Client {
             sender: Arc::new(Sender { stream, sent: 0.into(), outstanding: 1.into() }),
             sending: Sending::Complete,
             awaited: None,
+            splits_at_pauses: false,
             reset: None,
         })
     }
@@ -152,6 +154,12 @@ impl Client {
         self.sender.sent.load(Ordering::SeqCst)
     }
 
+    fn tell_what_is_awaited(&mut self) {
+        if let Some(what) = self.awaited.take() {
+            cli::notice(format_args!("waiting for {what}\n"));
+        }
+    }
+
     /// Waits for bytes from the server; `false` is the end, or a silence of two seconds when nothing
     /// is outstanding. In another such silence, says once what it waits for.
     fn wait(&mut self, on_silence: fn(&Sender)) -> Result<bool> {
@@ -167,9 +175,7 @@ impl Client {
                         if self.sender.outstanding.load(Ordering::SeqCst) == 0 {
                             return Ok(false);
                         }
-                        if let Some(what) = self.awaited.take() {
-                            cli::notice(format_args!("waiting for {what}\n"));
-                        }
+                        self.tell_what_is_awaited();
                         on_silence(&self.sender);
                     }
                     Sending::Failed(_) | Sending::Closed => return self.end(None).map(|()| false),
@@ -191,18 +197,28 @@ impl Client {
         Ok(length)
     }
 
+    /// Has a silence of 250 ms end a line, too, for answers that are apart in time. A line that a
+    /// slow network cuts in two would then be two, so this is for short ones.
+    pub fn split_at_pauses(&mut self) {
+        self.splits_at_pauses = true;
+    }
+
     /// Waits for a line that is not an error, and returns it without its end; `None` is the end of
-    /// the stream. A line may end with the stream, or before a silence of 250 ms. Fails as
-    /// [`Client::receive`] does, when the line is longer than 4 KiB, and with the server's own
-    /// words when it begins with `error:`.
+    /// the stream, which may also end a line. Fails as [`Client::receive`] does, when the line is
+    /// longer than 4 KiB, and with the server's own words when it begins with `error:`.
     pub fn line(&mut self) -> Result<Option<String>> {
-        if !self.wait(|_| {})? {
-            return Ok(None);
-        }
         let mut line = Vec::new();
-        let mut bounded = self.replies.by_ref().take(LONGEST_REPLY as u64 + 2);
-        if let Some(error) = bounded.read_until(b'\n', &mut line).err().filter(|e| !is_timeout(e)) {
-            return Err(closed(Some(error)).into());
+        while !line.ends_with(b"\n") && line.len() < LONGEST_REPLY + 2 {
+            if line.is_empty() && !self.wait(|_| {})? {
+                return Ok(None);
+            }
+            let room = LONGEST_REPLY + 2 - line.len();
+            match self.replies.by_ref().take(room as u64).read_until(b'\n', &mut line) {
+                Err(error) if !is_timeout(&error) => return Err(closed(Some(error)).into()),
+                Err(_) if !self.splits_at_pauses => self.tell_what_is_awaited(),
+                Err(_) | Ok(0) => break,
+                Ok(_) => {}
+            }
         }
         let line = text(&line, LONGEST_REPLY)
             .map_err(|error| ServerError::Broke(format!("invalid reply: {error}")))?;

@@ -30,6 +30,7 @@ fn run() -> Result<()> {
     let args = Args::parse();
     let mut server = Client::connect("random-stream", &args.addr)?;
     server.awaits("a number");
+    server.split_at_pauses();
     for _ in 0..args.count.map_or(u64::MAX, u64::from) {
         let number = server.expect_reply()?;
         ensure!(number.parse::<i64>().is_ok(), unexpected(&number, "an integer"));

@@ -485,6 +485,33 @@ fn an_answer_may_follow_white_space_and_end_with_the_stream() {
     }
 }
 
+/// A slow network may cut an answer anywhere; only numbers that are apart in time need no line end.
+#[test]
+fn a_pause_ends_a_number_of_random_stream_and_no_other_answer() {
+    thread::scope(|scope| {
+        for (exercise, args, pieces, answer) in [
+            (RANDOM_STREAM, &["--count", "2"][..], ["42", "7"], "42\n7"),
+            (MATH, &["sum", "1"], ["4", "2\n"], "42"),
+            (MATH, &[], ["4", "2\n"], "42"),
+        ] {
+            scope.spawn(move || {
+                let addr = listen(move |mut stream| {
+                    for piece in pieces {
+                        let _ = stream.write_all(piece.as_bytes());
+                        thread::sleep(Duration::from_millis(600)); // Over twice the pause.
+                    }
+                });
+                let output = tests::run(exercise.client, &[&["--addr", &addr], args].concat(), "1");
+                assert_eq!(
+                    (output.stdout.as_str(), output.status),
+                    (answer, Some(0)),
+                    "{output:?}"
+                );
+            });
+        }
+    });
+}
+
 #[test]
 fn an_answer_that_a_reset_cut_is_none() {
     for (exercise, args, cut) in [
