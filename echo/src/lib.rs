@@ -1,13 +1,5 @@
 //! Exercise 1: a server that returns every string, and a client that sends one.
 //!
-//! The server prints what happens: opening, connection, message, disconnection.
-//! Start it, and talk to it from other terminals:
-//!
-//! ```text
-//! cargo run -p echo --bin server
-//! cargo run -p echo --bin client -- bonjour
-//! ```
-//!
 //! # The conversation
 //!
 //! Every byte comes back unchanged, in order, as soon as it arrives, with or without

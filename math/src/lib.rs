@@ -1,10 +1,5 @@
 //! Exercise 3: a server that takes an action and numbers, and answers at `=`.
 //!
-//! ```text
-//! cargo run -p math --bin server
-//! cargo run -p math --bin client -- mean 1 2 6
-//! ```
-//!
 //! # The conversation
 //!
 //! Tokens are separated by white space, over any number of lines and packets: an

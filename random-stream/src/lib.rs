@@ -1,11 +1,6 @@
 //! Exercise 2: a server that sends each client a random number every second, for as long
 //! as the client is there.
 //!
-//! ```text
-//! cargo run -p random-stream --bin server
-//! cargo run -p random-stream --bin client
-//! ```
-//!
 //! # The conversation
 //!
 //! A line with one decimal integer comes at once, then one every `--interval` seconds.

@@ -1,10 +1,5 @@
 //! Exercise 4: a shop whose stock many clients may list at once, and one at a time may change.
 //!
-//! ```text
-//! cargo run -p shop --bin server
-//! cargo run -p shop --bin client
-//! ```
-//!
 //! # The conversation
 //!
 //! 1. When a client connects, the server takes the read lock, sleeps inside it for `--delay`
