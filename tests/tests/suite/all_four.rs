@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use echo::cli;
 use tests::{
-    Lines, Peer, Program, Server, at_terminal, cutting_forwarder, limited, listen, program, serve,
-    taken_addr, wait_until,
+    Lines, PATIENCE, Peer, Program, Server, at_terminal, cutting_forwarder, limited, listen,
+    program, serve, taken_addr, wait_until,
 };
 
 /// One of the four, and what the tests need to know.
@@ -317,16 +317,16 @@ fn a_silent_client_is_dropped_and_one_who_says_a_little_is_kept() {
     thread::scope(|scope| {
         for exercise in [ECHO, MATH, SHOP] {
             scope.spawn(move || {
-                let server = exercise.start(&["--timeout", "2"]);
+                let server = exercise.start(&["--timeout", "3"]);
                 let mut silent = server.connect();
                 let slow = server.connect();
                 (exercise.greet)(&mut silent);
-                for _ in 0..4 {
+                for _ in 0..16 {
                     slow.send(" ");
-                    thread::sleep(Duration::from_secs(1)); // Half of the timeout.
+                    thread::sleep(Duration::from_millis(250)); // For longer than the timeout in all.
                 }
-                assert_eq!(silent.rest(), "error: timed out: nothing received for 2 s\n");
-                server.log().wait("client 1: lost: timed out: nothing received for 2 s");
+                assert_eq!(silent.rest(), "error: timed out: nothing received for 3 s\n");
+                server.log().wait("client 1: lost: timed out: nothing received for 3 s");
                 assert_eq!(server.log().with("client 2: lost"), [""; 0], "{}", exercise.name);
             });
         }
@@ -723,8 +723,9 @@ fn an_unreadable_input_is_what_the_client_reports() {
         let (_open, end) = mpsc::channel::<()>();
         let silent = listen(move |mut stream| {
             let _ = stream.write_all(list.as_bytes());
-            let _ = end.recv();
+            let _ = end.recv_timeout(PATIENCE);
         });
+        let began = Instant::now();
         for addr in [&server.addr, &silent] {
             let mut client = Command::new(exercise.client);
             client.args(["--addr", addr]).args(args).stdin(fs::File::open("/").expect("a root"));
@@ -735,6 +736,7 @@ fn an_unreadable_input_is_what_the_client_reports() {
             assert!(error.ends_with(&reason), "{}: {error}", exercise.name);
             assert_eq!(output.status.code(), Some(1), "{}: {error}", exercise.name);
         }
+        assert!(began.elapsed() < PATIENCE, "{}: it has waited for the server", exercise.name);
     }
 }
 

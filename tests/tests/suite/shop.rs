@@ -266,7 +266,9 @@ fn a_server_that_never_closes_keeps_nobody_whose_orders_are_answered() {
         stream.write_all(b"confirmed: 3 x Keyboard, 7 left\n").unwrap();
         let _ = end.recv_timeout(PATIENCE);
     });
+    let began = Instant::now();
     let output = run(CLIENT, &["--addr", &addr], "1 3\n");
+    assert!(began.elapsed() < PATIENCE, "it has waited for the server");
     drop(done);
     assert_eq!((output.stdout.lines().count(), output.status), (3, Some(0)), "{output:?}");
 }
