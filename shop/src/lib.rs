@@ -1,4 +1,4 @@
-//! Exercise 4: a shop whose stock many clients may list at once, and one at a time may change.
+//! Exercise 4: a shop whose stock many clients may list at once, and only one may change at a time.
 //!
 //! # The conversation
 //!

@@ -1,4 +1,4 @@
-//! The shop server sells its stock: many may list it at once, one at a time may order.
+//! The shop server sells its stock: many may list it at once, only one may order at a time.
 
 #![warn(let_underscore_drop)] // `let _ = write_lock(session);` releases the lock at once.
 
