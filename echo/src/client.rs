@@ -57,8 +57,9 @@ enum Sending {
     Complete,
     /// The input could not be read.
     Failed(anyhow::Error),
-    /// A send failed, for the server had closed the connection.
-    Closed,
+    /// A send failed, for the server had closed the connection. If that was a reset, the system may
+    /// have told this side alone, and the receiving side just the end of the stream.
+    Closed(ServerError),
 }
 
 impl Client {
@@ -105,6 +106,7 @@ impl Client {
                 Ok(())
             }
             Sending::Failed(cause) => Err(anyhow!("{cause:#}")),
+            Sending::Closed(reason) if error.is_none() => Err(reason.clone().into()),
             _ => Err(closed(error).into()),
         }
     }
@@ -141,8 +143,7 @@ impl Client {
         thread::Builder::new().spawn(move || {
             let _ = report.send(match work(&sender) {
                 Ok(()) => Sending::Complete,
-                Err(error) if error.is::<ServerError>() => Sending::Closed,
-                Err(error) => Sending::Failed(error),
+                Err(error) => error.downcast().map_or_else(Sending::Failed, Sending::Closed),
             });
             sender.settle(1);
         })?;
@@ -178,7 +179,9 @@ impl Client {
                         self.tell_what_is_awaited();
                         on_silence(&self.sender);
                     }
-                    Sending::Failed(_) | Sending::Closed => return self.end(None).map(|()| false),
+                    Sending::Failed(_) | Sending::Closed(_) => {
+                        return self.end(None).map(|()| false);
+                    }
                 },
                 end => return self.end(end.err()).map(|()| false),
             }
@@ -215,8 +218,13 @@ impl Client {
             let room = LONGEST_REPLY + 2 - line.len();
             match self.replies.by_ref().take(room as u64).read_until(b'\n', &mut line) {
                 Err(error) if !is_timeout(&error) => return Err(closed(Some(error)).into()),
-                Err(_) if !self.splits_at_pauses => self.tell_what_is_awaited(),
-                Err(_) | Ok(0) => break,
+                Err(_) if self.splits_at_pauses => break,
+                Err(_) => self.tell_what_is_awaited(),
+                // A line that ends with the stream is whole if the stream ended in order.
+                Ok(0) => match self.wait_for_sender(MAX_WAIT_FOR_SENDER) {
+                    Sending::Closed(reason) => return Err(reason.clone().into()),
+                    _ => break,
+                },
                 Ok(_) => {}
             }
         }
@@ -301,7 +309,7 @@ impl Sender {
 }
 
 /// What a server did to a conversation.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum ServerError {
     /// It told an error, in a line `error: REASON`.
     Said(String),
