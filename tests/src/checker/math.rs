@@ -13,8 +13,8 @@ use super::talk::{
 
 /// What the statement's actions may be called, in French and in English, the most usual names first.
 const ACTIONS: [[&str; 2]; 5] = [
-    ["max, maximum", ""],
-    ["min, minimum", ""],
+    ["max", "maximum"],
+    ["min", "minimum"],
     ["somme, addition, total", "sum, add"],
     ["moyenne, moy", "mean, average, avg"],
     [
@@ -298,7 +298,7 @@ impl Math {
             }
             let mut client = self.target.connect_greeted()?;
             client.ask(&layout.ask(&name, numbers));
-            let patience = if attempts.is_empty() { ANSWER } else { GUESS };
+            let patience = if attempts.is_empty() { ANSWER } else { 2 * GUESS };
             if client.reply_until(patience, |reply| is_answer(reply, answers)) {
                 self.names.insert(action, name);
                 return Ok(());

@@ -303,6 +303,15 @@ impl Client {
         }
     }
 
+    /// Waits until something has come, for `patience` at most.
+    fn wait_for_byte(&self, patience: Duration) {
+        // On macOS these fail when the server has closed; the next read tells.
+        let _ = self.stream.set_nonblocking(false);
+        let _ = self.stream.set_read_timeout(Some(patience));
+        let _ = self.stream.peek(&mut [0]);
+        let _ = self.stream.set_nonblocking(true);
+    }
+
     fn take(&mut self, bytes: &[u8]) {
         let now = Instant::now();
         let is_new = |last: &Message| now - last.last_byte >= PAUSE;
@@ -384,7 +393,11 @@ pub(crate) fn wait(clients: &mut [Client], patience: Duration, done: impl Fn(&[C
         if done(clients) || began.elapsed() >= patience {
             return;
         }
-        thread::sleep(Duration::from_millis(5));
+        match clients {
+            // It wakes as soon as something comes.
+            [client] if client.end.is_none() => client.wait_for_byte(Duration::from_millis(40)),
+            _ => thread::sleep(Duration::from_millis(5)),
+        }
     }
 }
 
