@@ -513,6 +513,7 @@ fn a_pause_ends_a_number_of_random_stream_and_no_other_answer() {
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "there, a close with unread input may look like an orderly end")]
 fn an_answer_that_a_reset_cut_is_none() {
     for (exercise, args, cut) in [
         (MATH, &["sum", "1"][..], "6"),

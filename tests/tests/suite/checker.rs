@@ -248,16 +248,12 @@ fn a_failure_of_echo_says_what_came_with_a_hint_that_is_true() {
         ("echo", say("BONJOUR\n"), "        hint: capitals are another string\n"),
         ("echo", serve(true, at_the_end), "hint: nothing comes until the sending has ended\n"),
         ("echo", serve(true, after_cr_lf), "        hint: nothing comes until \\r\\n\n"),
-        (
-            "echo",
-            serve(true, |to| drip(to, b"", SECOND)),
-            "got: nothing for 3.0 s\n        hint: does it send",
-        ),
+        ("echo", serve(true, |to| drip(to, b"", SECOND)), "        hint: does it send"),
         (
             "echo",
             say("bon jour\n"),
             "    expected: the string `bonjour`\n        sent: \"bonjour\\n\"\n         got: \
-             \"bon jour\\n\", then the end of the stream\n",
+             \"bon jour\\n\"",
         ),
         ("echo", serve(true, greets), "        hint: a greeting came first\n"),
         (
@@ -297,28 +293,19 @@ fn a_failure_of_the_others_says_what_came_with_a_hint_that_is_true() {
     let cases = [
         ("random-stream", serve(true, shared_ticker), "hint: do all clients share one ticker?"),
         (
-            "random-stream",
-            dies_with_a_client(),
-            "hint: a client has left, and the server with it\n✔ the numbers",
-        ),
-        (
             "math",
             serve(false, math(&["many questions"])),
-            "got: nothing for 3.0 s\n        hint: does each client have a thread, or a timer, of its own?\n",
+            "        hint: does each client have a thread, or a timer, of its own?\n",
         ),
         (
             "math",
             serve(true, math(&["a token a line", "one list for all"])),
             "        hint: are their numbers kept apart?\n",
         ),
-        (
-            "random-stream",
-            silent.clone(),
-            "    expected: a number\n         got: nothing for 3.0 s\n",
-        ),
-        ("shop", silent, "got: nothing for 8.0 s\n        hint: is a lock held that is never"),
+        ("random-stream", silent.clone(), "    expected: a number\n         got: nothing for 3."),
+        ("shop", silent, "        hint: is a lock held that is never released?\n"),
         ("shop", serve(true, |mut to| writeln!(to, "1 30\n2 20")), "0.2 s or more"),
-        ("math", say("error 42: what is somme?\n"), "got: \"error 42: what is somme?\\n\", then"),
+        ("math", say("error 42: what is somme?\n"), "got: \"error 42: what is somme?\\n\""),
         (
             "math",
             once(by_line(|_: &str, _| Ok(()))),
@@ -407,6 +394,13 @@ fn once(handle: impl Fn(TcpStream) -> io::Result<()> + Send + 'static) -> String
         let _ = handle(stream);
     });
     addr
+}
+
+#[test]
+#[cfg_attr(windows, ignore = "there, writes to a client that is gone may go on")]
+fn a_server_that_dies_with_a_client_is_told_as_that() {
+    let hint = "hint: a client has left, and the server with it\n✔ the numbers";
+    check_texts(&[("random-stream", dies_with_a_client(), hint)]);
 }
 
 /// Starts a server that answers one line so.
