@@ -631,6 +631,9 @@ fn shop(ways: &'static [&'static str]) -> String {
         let mut line = String::new();
         input.read_line(&mut line)?;
         if is("on two lines") {
+            if line.trim().parse::<u32>().is_err() {
+                return writeln!(stream, "which?");
+            }
             line = line.replace('\n', " ");
             if input.read_line(&mut line)? == 0 {
                 return Ok(());
