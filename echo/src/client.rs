@@ -20,7 +20,7 @@ use crate::socket::is_timeout;
 /// The longest line that a server may send, in bytes.
 const LONGEST_REPLY: usize = 4096;
 
-/// After so long a silence, a line is taken without its end.
+/// What counts as a silence; it ends a line where that is asked for.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// After so many such silences, two seconds in all, a client that has sent everything says what it
@@ -43,6 +43,7 @@ pub struct Client {
     sending: Sending,
     /// What it waits for, until it has said so.
     awaited: Option<&'static str>,
+    /// Whether a silence ends a line, too.
     splits_at_pauses: bool,
     /// What ended the connection after everything was sent, if it was a reset.
     reset: Option<io::Error>,

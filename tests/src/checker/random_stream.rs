@@ -99,7 +99,7 @@ impl Exercise for RandomStream {
         ("what a client sends is thrown away", |stream| {
             stream.need_clients(1)?;
             stream.clients[0].ask(&["what a client sends\n".repeat(100)]);
-            stream.expect_more(1)
+            stream.expect_more(2)
         }),
         ("a client that ends its sending gets the end of the numbers", |stream| {
             stream.need_clients(1)?;
