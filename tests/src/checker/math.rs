@@ -154,7 +154,7 @@ impl Exercise for Math {
             let question = math.question("max", "80 90")?.concat();
             let mut client = math.target.connect_greeted()?;
             client.ask(&[&question[..question.rfind("90").unwrap_or_default()]]);
-            client.pause(GUESS / 2);
+            client.pause(GUESS);
             drop(client);
             let outcome = math.ask("max", "4 5", 5.0);
             outcome.map_err(|stop| stop.hint("is what one client sent kept for the next?"))

@@ -243,10 +243,10 @@ impl Shop {
         ANSWER + self.delay * u32::try_from(delays + 1).unwrap_or(u32::MAX)
     }
 
-    /// How many delays it is from `began` to the last message that came to the clients.
+    /// How many delays it is from `began` to the last byte that came to the clients.
     fn delays(&self, began: Instant, clients: &[Client]) -> f64 {
-        let last = clients.iter().filter_map(|client| Some(client.replies().last()?.began)).max();
-        (last.unwrap_or(began) - began).as_secs_f64() / self.delay.as_secs_f64()
+        let last = clients.iter().filter_map(|client| Some(client.replies().last()?.last_byte));
+        (last.max().unwrap_or(began) - began).as_secs_f64() / self.delay.as_secs_f64()
     }
 
     /// A shop that is too fast has a lock that cannot be told by the clock.
@@ -296,7 +296,7 @@ impl Shop {
         }
         if let ([client], Some(list)) = (&*clients, clients[0].replies().last()) {
             // The least of all: on a busy machine, one of them may be late.
-            let took = list.began - client.asked;
+            let took = list.last_byte - client.asked;
             let least = if is_first { FIRST_LIST } else { self.delay };
             self.delay = took.clamp(Duration::from_millis(1), least);
         }
@@ -352,8 +352,8 @@ impl Shop {
             let rest = (self.delay * 3 / 2).saturating_sub(client.asked.elapsed());
             client.reply_until(rest, |reply| reply != first);
         }
-        let has_more = client.replies().len() > 1;
-        (has_more.then_some(first), took(client))
+        let is_notice = client.text() != first;
+        (is_notice.then_some(first), took(client))
     }
 
     /// So many new clients, all at once, and of which product most are left: at least so many.

@@ -234,7 +234,7 @@ fn connect_to(addr: &SocketAddr) -> io::Result<(Instant, TcpStream)> {
 /// What came without a pause.
 pub(crate) struct Message {
     pub began: Instant,
-    last_byte: Instant,
+    pub last_byte: Instant,
     bytes: Vec<u8>,
 }
 

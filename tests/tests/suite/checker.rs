@@ -114,6 +114,12 @@ fn right_servers_pass_however_they_write() {
 }
 
 #[test]
+fn what_comes_right_after_a_notice_is_the_list_or_the_answer() {
+    let soon = shop(&["a table", "one moment", "220 ms"]);
+    check_texts(&[("shop", soon, "✔ an order takes the time of a list\n")]);
+}
+
+#[test]
 fn what_cannot_be_guessed_is_shown_by_an_example() {
     let cases = [
         ("math", serve(true, math(&["JSON"])), r#"{"do":"somme","with":[1, 2, 3]}\n=\n"#),
@@ -604,7 +610,7 @@ fn shop(ways: &'static [&'static str]) -> String {
             };
             stock.iter().map(row).collect()
         };
-        let wait = || thread::sleep(DELAY);
+        let wait = || thread::sleep(if is("220 ms") { SECOND * 22 / 100 } else { DELAY });
         if is("waits for the client") {
             input.read_line(&mut String::new())?;
         }
