@@ -37,7 +37,7 @@ fn run() -> Result<()> {
 }
 
 fn converse(mut session: &Session, quiet: bool) -> Result<()> {
-    let mut buffer = vec![0; 64 * 1024];
+    let mut buffer = vec![0; 32 * 1024];
     loop {
         let length = session.read(&mut buffer)?;
         if length == 0 {
