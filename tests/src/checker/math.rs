@@ -146,7 +146,8 @@ impl Exercise for Math {
             let outcome = expect(&mut other, 20.0);
             let is_silent = other.replies().is_empty() && other.end.is_none();
             client.ask(rest);
-            outcome.and_then(|()| expect(&mut client, 50.0)).map_err(|stop| {
+            let own = expect(&mut client, 50.0); // In any case, so that nothing is under way.
+            outcome.and(own).map_err(|stop| {
                 stop.hint(if is_silent { AT_ONCE } else { "are their numbers kept apart?" })
             })
         }),
@@ -154,7 +155,7 @@ impl Exercise for Math {
             let question = math.question("max", "80 90")?.concat();
             let mut client = math.target.connect_greeted()?;
             client.ask(&[&question[..question.rfind("90").unwrap_or_default()]]);
-            client.pause(GUESS);
+            client.pause(GUESS / 2);
             drop(client);
             let outcome = math.ask("max", "4 5", 5.0);
             outcome.map_err(|stop| stop.hint("is what one client sent kept for the next?"))
