@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 const MAX_DURATION: Duration = Duration::from_secs(1_000_000);
 
 /// The exercises, in the order of their ports: from 7001 on.
-const EXERCISES: [&str; 4] = ["echo", "random-stream", "math", "shop"];
+pub const EXERCISES: [&str; 4] = ["echo", "random-stream", "math", "shop"];
 
 /// Whether what was printed last, on either output, did not end its line.
 static IS_IN_LINE: AtomicBool = AtomicBool::new(false);
@@ -77,7 +77,7 @@ pub fn notice(text: impl Display) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-/// Tells that a line was typed at a prompt, and has ended the prompt's line.
+/// Notes that a line was typed at a prompt, which ended the prompt's line.
 pub fn typed() {
     IS_IN_LINE.store(false, Ordering::Relaxed);
 }

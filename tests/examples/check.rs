@@ -5,15 +5,15 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
-use echo::cli;
-use tests::checker::{EXERCISES, check};
+use echo::cli::{self, EXERCISES};
+use tests::checker::check;
 
 /// What it sends and reads, what `--say` is for, and how it is started.
 const HELP: &str = r#"What it sends, and what it reads:
   echo           a string, then a line end, CR LF or the end of the sending;
                  it reads the string, which may have a label around it
   random-stream  nothing that matters; it reads the last number of each
-                 message, for about twenty seconds, as four clients at most
+                 message, for about fifteen seconds, as four clients at most
   math           an action (somme, moyenne, écart-type, min, max, or the
                  English words), numbers and =, in one packet or several;
                  it reads the last number of the reply
@@ -23,9 +23,9 @@ const HELP: &str = r#"What it sends, and what it reads:
                  product, and a fresh start before each check, which buys some
 
 It finds out how your server writes all this. What it cannot guess, such as
-JSON, you show with one example, in which \n is a line end: how the sum of
-1, 2 and 3 is asked, or how three of product 1 are ordered. It puts in its own
-action and numbers, product and quantity:
+JSON, you show with one example, in which \n is a line end: how the sum (or
+another action) of 1, 2 and 3 is asked, or how three of product 1 are ordered.
+It puts in its own action and numbers, product and quantity:
   check math 127.0.0.1:7003 --say '{"action":"somme","nombres":[1,2,3]}\n=\n'
   check shop 127.0.0.1:7004 --say '{"id":1,"quantite":3}\n'
 

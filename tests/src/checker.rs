@@ -12,7 +12,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ::echo::cli;
+use ::echo::cli::{self, EXERCISES};
 use ::echo::preview::printable;
 use anyhow::{Context, Result, bail, ensure};
 
@@ -23,9 +23,6 @@ const RUN: Duration = Duration::from_secs(75);
 
 /// A check that takes longer is announced.
 const LONG: Duration = Duration::from_secs(2);
-
-/// The exercises that can be checked.
-pub const EXERCISES: [&str; 4] = ["echo", "random-stream", "math", "shop"];
 
 /// The checks that do not hold, including those not tried.
 #[derive(Debug, Default)]
@@ -45,11 +42,11 @@ impl Report {
 
 /// Checks the server at `addr`, and writes a line for each check, with what went wrong.
 ///
-/// `example` shows how `math` is asked for the sum of 1, 2 and 3, or how three of product 1 are
-/// ordered from `shop`, with `\n`, `\r`, `\t` and `\\` for what cannot be typed; without it, that
-/// is found out. A run takes at most two minutes beyond the server's own delays. It fails when
-/// `exercise` is not one of [`EXERCISES`], `example` is no such example, nobody listens at `addr`,
-/// or `output` fails.
+/// `example` shows how `math` is asked for the sum, or another action, of 1, 2 and 3, or how three
+/// of product 1 are ordered from `shop`, with `\n`, `\r`, `\t` and `\\` for what cannot be typed;
+/// without it, that is found out. A run takes at most two minutes beyond the server's own delays.
+/// It fails when `exercise` is not one of [`EXERCISES`], `example` is no such example, nobody
+/// listens at `addr`, or `output` fails.
 pub fn check(
     exercise: &str,
     addr: &str,

@@ -4,7 +4,7 @@ use ::echo::preview::Preview;
 
 use super::talk::{
     ANSWER, AT_ONCE, Attempt, Check, Client, Exercise, Failure, GUESS, Outcome, Stop, Target,
-    ensure, not_tried,
+    ensure, need,
 };
 
 /// How the server wants a string to end before it answers.
@@ -146,7 +146,7 @@ impl Echo {
         let all_got = |text| attempts.iter().all(|attempt| attempt.got.contains(text));
         let (is_silent, is_capital) = (all_got("nothing for"), all_got("BONJOUR"));
         Err(Failure::of_attempts("the string `bonjour`", attempts)
-            .hint(is_capital, "capitals are another string")
+            .hint(is_capital, "it came back in capitals, which is another string")
             .hint(is_silent, "does it send what it has read, and flush it?")
             .into())
     }
@@ -158,14 +158,12 @@ impl Echo {
     }
 
     fn connect_for_lines(&mut self) -> Outcome<Client> {
-        if self.end == Some(End::Stream) {
-            return not_tried("it answers when the sending has ended");
-        }
+        need(self.end != Some(End::Stream), "it answers when the sending has ended")?;
         self.connect()
     }
 
     fn need_exact(&self) -> Outcome {
-        if self.is_exact { Ok(()) } else { not_tried("a line does not come back as it was sent") }
+        need(self.is_exact, "a line does not come back as it was sent")
     }
 
     /// Sends `text`, and waits until it comes back, with no more around it than before.

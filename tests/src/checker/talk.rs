@@ -36,6 +36,9 @@ const PACKET: Duration = Duration::from_millis(50);
 /// The longest time that is spent on guesses; a server's own delays come on top.
 pub(crate) const LEARN: Duration = Duration::from_secs(40);
 
+/// The most outcomes of attempts that are told.
+const MAX_OUTCOMES: usize = 12;
+
 /// The most bytes that are received on one connection.
 const MAX_RECEIVED: usize = 128 * 1024;
 
@@ -75,6 +78,9 @@ impl Stop {
     pub fn after(mut self, attempts: &[Attempt]) -> Self {
         if let Self::Failed(failure) = &mut self {
             failure.attempts.splice(0..0, attempts.iter().cloned());
+            if attempts.last().is_some_and(|last| last.is_over) {
+                failure.hints = vec!["it ended when that was sent: start it again".to_owned()];
+            }
         }
         self
     }
@@ -98,6 +104,11 @@ pub(crate) fn not_tried<T>(reason: impl Into<String>) -> Outcome<T> {
     Err(Stop::NotTried(reason.into()))
 }
 
+/// The check is not tried unless it `holds`.
+pub(crate) fn need(holds: bool, reason: &str) -> Outcome {
+    if holds { Ok(()) } else { not_tried(reason) }
+}
+
 /// Fails unless it `holds`.
 pub(crate) fn ensure(holds: bool, failure: impl FnOnce() -> Failure) -> Outcome {
     if holds { Ok(()) } else { Err(failure().into()) }
@@ -108,6 +119,8 @@ pub(crate) fn ensure(holds: bool, failure: impl FnOnce() -> Failure) -> Outcome 
 pub(crate) struct Attempt {
     sent: String,
     pub got: String,
+    /// Whether the server has closed.
+    is_over: bool,
 }
 
 /// What a check found wrong.
@@ -119,7 +132,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub fn new(expected: impl Display, got: impl Display) -> Self {
-        let attempt = Attempt { sent: String::new(), got: got.to_string() };
+        let attempt = Attempt { sent: String::new(), got: got.to_string(), is_over: false };
         Self::of_attempts(expected, vec![attempt])
     }
 
@@ -139,11 +152,14 @@ impl Failure {
 impl Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "    expected: {}", self.expected)?;
-        for (index, Attempt { sent, got }) in self.attempts.iter().enumerate() {
-            // Those with the same outcome are told once.
-            if self.attempts[..index].iter().any(|other| other.got == *got) {
-                continue;
-            }
+        // Those with the same outcome are told once.
+        let is_new = |index: &usize| {
+            let mut before = self.attempts[..*index].iter();
+            before.all(|other| other.got != self.attempts[*index].got)
+        };
+        let mut outcomes = (0..self.attempts.len()).filter(is_new);
+        for index in outcomes.by_ref().take(MAX_OUTCOMES) {
+            let Attempt { sent, got, .. } = &self.attempts[index];
             let others = self.attempts[index + 1..].iter().filter(|other| other.got == *got);
             match (&**sent, others.count()) {
                 ("", _) => {}
@@ -152,6 +168,10 @@ impl Display for Failure {
             }
             writeln!(formatter, "         got: {got}")?;
         }
+        let untold = outcomes.count();
+        if untold > 0 {
+            writeln!(formatter, "         and {untold} more")?;
+        }
         self.hints.iter().try_for_each(|hint| writeln!(formatter, "        hint: {hint}"))
     }
 }
@@ -159,13 +179,13 @@ impl Display for Failure {
 /// The server that is checked.
 pub(crate) struct Target {
     addr: SocketAddr,
-    /// The connection that shows that somebody listens, for the first check to use: one more
-    /// client could take a lock in its way.
+    /// The connection that showed that a server listens. The first check uses it, for one more
+    /// client might hold a lock that the check needs.
     first: Option<(Instant, TcpStream)>,
     clients: u32,
     is_gone: bool,
     /// Whether it speaks first, once that is known.
-    pub greets: Option<bool>,
+    greets: Option<bool>,
 }
 
 impl Target {
@@ -181,9 +201,7 @@ impl Target {
 
     /// A new client.
     pub fn connect(&mut self) -> Outcome<Client> {
-        if self.is_gone {
-            return not_tried("the server is gone");
-        }
+        need(!self.is_gone, "the server is gone")?;
         let connected = self.first.take().map_or_else(|| connect_to(&self.addr), Ok);
         let (asked, stream) = connected.map_err(|error| match error.kind() {
             ErrorKind::ConnectionRefused => {
@@ -223,7 +241,7 @@ impl Target {
     }
 }
 
-/// Connects; returns when that began, too, so that no time is taken for shorter than it was.
+/// Connects, and returns when it began to, so that no time is measured too short.
 fn connect_to(addr: &SocketAddr) -> io::Result<(Instant, TcpStream)> {
     let asked = Instant::now();
     let stream = TcpStream::connect_timeout(addr, ANSWER)?;
@@ -377,7 +395,7 @@ impl Client {
         let end = self.end.clone().or_else(|| replies.is_empty().then(nothing));
         let got = shown.chain(end).collect::<Vec<_>>().join(", then ");
         let sent = Some(Preview(&self.sent).to_string()).filter(|_| !self.sent.is_empty());
-        Attempt { sent: sent.unwrap_or_default(), got }
+        Attempt { sent: sent.unwrap_or_default(), got, is_over: self.end.is_some() }
     }
 
     pub fn failure(&self, expected: impl Display) -> Failure {

@@ -1,15 +1,16 @@
 //! The checker: right servers pass, however they write, each mistake fails its own checks, and
 //! every run ends.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::mem;
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use echo::cli::EXERCISES;
 use shop::{Order, Product};
-use tests::checker::{EXERCISES, Report, check};
+use tests::checker::{Report, check};
 use tests::{Program, Server, program, taken_addr};
 
 /// How long the shops of this file take.
@@ -123,6 +124,7 @@ fn what_comes_right_after_a_notice_is_the_list_or_the_answer() {
 fn what_cannot_be_guessed_is_shown_by_an_example() {
     let cases = [
         ("math", serve(true, math(&["JSON"])), r#"{"do":"somme","with":[1, 2, 3]}\n=\n"#),
+        ("math", serve(true, math(&["no accent"])), r"ecart-type 1 2 3 =\n"),
         ("shop", shop(&["by name"]), r"take 3 of 1\n"),
     ];
     thread::scope(|scope| {
@@ -135,7 +137,7 @@ fn what_cannot_be_guessed_is_shown_by_an_example() {
         // Without it, the failure says what was tried, and how to show one.
         scope.spawn(|| {
             let (_, text) = checked("math", &serve(true, math(&["JSON"])), None);
-            let sent = "        sent: \"max\\n4\\n27\\n13\\n=\\n\", and for ";
+            let sent = "        sent: \"max\\n4\\n27\\n14\\n=\\n\", and for ";
             assert!(text.contains(sent), "{text}");
             assert!(text.contains(" is asked, such as --say 'somme 1 2 3 =\\n'\n"), "{text}");
         });
@@ -181,6 +183,7 @@ fn each_mistake_fails_its_own_checks() {
             &["a number comes each", "three", "the numbers", "when the first", "when a client"],
         ),
         ("math", serve(true, math(&["integers"])), &["a mean", "numbers may"]),
+        ("math", serve(true, math(&["a token a line", "answers early"])), &["nothing is answered"]),
         ("math", serve(true, math(&["from zero"])), &["`min`", "`max`"]),
         ("math", serve(false, math(&["many questions"])), &["two clients"]),
         (
@@ -197,7 +200,11 @@ fn each_mistake_fails_its_own_checks() {
             shop(&["orders at once"]),
             &["an order takes", "two orders", "a list that comes", "an order that comes"],
         ),
-        ("shop", shop(&["checks before the lock"]), &["two buyers", "nothing is"]),
+        (
+            "shop",
+            shop(&["checks under the read lock", "on two lines"]),
+            &["two buyers", "nothing is"],
+        ),
         (
             "shop",
             shop(&["sells what it has not"]),
@@ -251,7 +258,11 @@ fn a_failure_of_echo_says_what_came_with_a_hint_that_is_true() {
         ("echo", say("bonjour"), "        hint: the line end is missing\n"),
         ("echo", say("bonjour\r\n"), "        hint: \\n has become \\r\\n\n"),
         ("echo", say("you said: bonjour\n"), "        hint: something was added\n"),
-        ("echo", say("BONJOUR\n"), "        hint: capitals are another string\n"),
+        (
+            "echo",
+            say("BONJOUR\n"),
+            "        hint: it came back in capitals, which is another string\n",
+        ),
         ("echo", serve(true, at_the_end), "hint: nothing comes until the sending has ended\n"),
         ("echo", serve(true, after_cr_lf), "        hint: nothing comes until \\r\\n\n"),
         ("echo", serve(true, |to| drip(to, b"", SECOND)), "        hint: does it send"),
@@ -308,16 +319,22 @@ fn a_failure_of_the_others_says_what_came_with_a_hint_that_is_true() {
             serve(true, math(&["a token a line", "one list for all"])),
             "        hint: are their numbers kept apart?\n",
         ),
-        ("random-stream", silent.clone(), "    expected: a number\n         got: nothing for 3."),
+        ("random-stream", silent.clone(), "    expected: a number\n         got: nothing for "),
         ("shop", silent, "        hint: is a lock held that is never released?\n"),
         ("shop", serve(true, |mut to| writeln!(to, "1 30\n2 20")), "0.2 s or more"),
         ("math", say("error 42: what is somme?\n"), "got: \"error 42: what is somme?\\n\""),
         (
             "math",
             once(by_line(|_: &str, _| Ok(()))),
-            "        hint: the first client has left, and the server with it\n        hint: show how",
+            "        hint: it ended when that was sent: start it again\n        hint: show how",
         ),
-        ("shop", shop(&["reads as it writes"]), "lock that it holds, or has its thread ended?\n"),
+        (
+            "math",
+            fragile(math(&["no accent", "a token a line"])),
+            "hint: it ended when that was sent: start it again\n        hint: show its name, such as \
+             --say \"ecart",
+        ),
+        ("shop", shop(&["reads as it writes"]), "or does it wait for a lock that it holds?\n"),
         ("shop", shop(&["waits for the client"]), "it must come unasked\n- an order is"),
         (
             "shop",
@@ -380,12 +397,23 @@ fn serve(
         for stream in listener.incoming().map_while(Result::ok) {
             let handle = handle.clone();
             let thread = thread::spawn(move || {
-                let _ = handle(stream); // The client may reset the connection.
+                let _ = to_the_end(stream, handle); // The client may reset the connection.
             });
             if !at_once {
                 thread.join().unwrap();
             }
         }
+    });
+    addr
+}
+
+/// Starts a server that takes one client after another, and ends with the first error.
+fn fragile(handle: impl Fn(TcpStream) -> io::Result<()> + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        let mut clients = listener.incoming().map_while(Result::ok);
+        clients.try_for_each(|stream| to_the_end(stream, &handle))
     });
     addr
 }
@@ -397,9 +425,18 @@ fn once(handle: impl Fn(TcpStream) -> io::Result<()> + Send + 'static) -> String
     thread::spawn(move || {
         let (stream, _) = listener.accept().unwrap();
         drop(listener);
-        let _ = handle(stream);
+        to_the_end(stream, handle)
     });
     addr
+}
+
+/// Handles a client and ends its connection, even where another process has inherited the socket,
+/// as may happen on Windows.
+fn to_the_end(stream: TcpStream, handle: impl Fn(TcpStream) -> io::Result<()>) -> io::Result<()> {
+    let ending = stream.try_clone()?;
+    let result = handle(stream);
+    let _ = ending.shutdown(Shutdown::Both);
+    result
 }
 
 #[test]
@@ -520,6 +557,11 @@ fn math(
                 let Some(line) = lines.next().transpose()? else { return Ok(()) };
                 shared.lock().unwrap().extend(line.parse::<f64>());
                 text += &format!(" {line}");
+                if is("answers early") {
+                    let (action, words) = text.split_once(' ').unwrap_or_default();
+                    let numbers: Vec<f64> = words.split(' ').flat_map(str::parse).collect();
+                    writeln!(stream, "{:?}", answer(action, &numbers, ways))?;
+                }
             }
             let between: &[char] = if is("JSON") {
                 let form = text.strip_prefix(r#"{"do":""#).zip(text.strip_suffix("]} ="));
@@ -555,7 +597,9 @@ fn math(
             if is("from zero") && ["min", "max"].contains(&action) {
                 numbers.push(0.0);
             }
-            let Some(answer) = answer(action, &numbers, ways) else { return Ok(()) };
+            let Some(answer) = answer(action, &numbers, ways) else {
+                return if is("no accent") { Err(ErrorKind::InvalidInput.into()) } else { Ok(()) };
+            };
             let answer = if is("integers") { answer.trunc() } else { answer };
             let answer =
                 if is("two decimals") { format!("{answer:.2}") } else { answer.to_string() };
@@ -574,10 +618,10 @@ fn answer(action: &str, numbers: &[f64], ways: &[&str]) -> Option<f64> {
     let n: f64 = numbers.iter().map(|_| 1.0).sum();
     let mean = numbers.iter().sum::<f64>() / n;
     let squares: f64 = numbers.iter().map(|number| (number - mean).powi(2)).sum();
-    let [sum, average, deviation] = if ways.contains(&"English") {
-        ["sum", "mean", "stddev"]
-    } else {
-        ["somme", "moyenne", "écart-type"]
+    let [sum, average, deviation] = match ways {
+        ["English", ..] => ["sum", "mean", "stddev"],
+        ["no accent", ..] => ["somme", "moyenne", "ecart-type"],
+        _ => ["somme", "moyenne", "écart-type"],
     };
     Some(match action {
         "min" => numbers.iter().copied().fold(f64::INFINITY, f64::min),
@@ -660,10 +704,10 @@ fn shop(ways: &'static [&'static str]) -> String {
             let is_enough = |quantity| quantity >= order.quantity || is("sells what it has not");
             stock.iter().position(|product| product.id == order.id && is_enough(product.quantity))
         };
-        let early = is("checks before the lock").then(|| {
-            let found = find(&stock.read().unwrap());
-            thread::sleep(DELAY / 5); // Long enough for another one to check.
-            found
+        let early = is("checks under the read lock").then(|| {
+            let stock = stock.read().unwrap();
+            thread::sleep(DELAY / 20); // Long enough for another one to get it, too.
+            find(&stock)
         });
         let mut guard = stock.write().unwrap();
         let found = early.unwrap_or_else(|| find(&guard));
