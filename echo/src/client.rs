@@ -38,7 +38,7 @@ const MAX_WAIT_FOR_SENDER: Duration = Duration::from_millis(250);
 /// machine vanishes, the client waits until the kernel gives up, or its user does.
 #[derive(Debug)]
 pub struct Client {
-    replies: BufReader<TcpStream>,
+    replies: BufReader<Replies>,
     sender: Arc<Sender>,
     sending: Sending,
     /// What it waits for, until it has said so.
@@ -85,7 +85,7 @@ impl Client {
             cli::notice(format_args!("connected to {server} as {own}\n"));
         }
         Ok(Self {
-            replies: BufReader::with_capacity(64 * 1024, stream.try_clone()?),
+            replies: BufReader::with_capacity(64 * 1024, Replies(stream.try_clone()?)),
             sender: Arc::new(Sender { stream, sent: 0.into(), outstanding: 1.into() }),
             sending: Sending::Complete,
             awaited: None,
@@ -94,7 +94,7 @@ impl Client {
         })
     }
 
-    /// What the end of the stream, or an `error` of it, means: success, if everything was sent.
+    /// What the end of the stream, or a read's `error`, means: success, if everything was sent.
     /// A reset is such an end, too: a server that closes before it has read the last of it resets
     /// the connection.
     fn end(&mut self, error: Option<io::Error>) -> Result<()> {
@@ -121,13 +121,13 @@ impl Client {
         &self.sending
     }
 
-    /// Sets what the client says that it waits for, once, when nothing has come for two seconds since
-    /// it sent everything.
+    /// Names what the client waits for. It says so once, after two seconds of silence since
+    /// everything was sent.
     pub fn awaits(&mut self, what: &'static str) {
         self.awaited = Some(what);
     }
 
-    /// Sends all of `input` in a thread of its own, and ends the sending when as many bytes are
+    /// Sends all of `input` on a thread of its own, and ends the sending when every byte is
     /// settled, as [`Client::receive`] does. An error of `input` is returned by what receives.
     pub fn send(&mut self, input: impl Read + Send + 'static) -> Result<()> {
         self.send_with(move |sender| sender.send_all(input))
@@ -201,7 +201,7 @@ impl Client {
         Ok(length)
     }
 
-    /// Has a silence of 250 ms end a line, too, for answers that are apart in time. A line that a
+    /// Lets a silence of 250 ms end a line, too, for answers that are apart in time. A line that a
     /// slow network cuts in two would then be two, so this is for short ones.
     pub fn split_at_pauses(&mut self) {
         self.splits_at_pauses = true;
@@ -259,6 +259,17 @@ impl Client {
     }
 }
 
+/// The receiving side of a [`Client`]. On Windows, a read that times out may lose what arrives at
+/// that moment. A peek cannot, so that is what waits.
+#[derive(Debug)]
+struct Replies(TcpStream);
+
+impl Read for Replies {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.peek(&mut [0]).and_then(|_| self.0.read(buffer))
+    }
+}
+
 /// The sending side of a [`Client`].
 #[derive(Debug)]
 pub struct Sender {
@@ -299,8 +310,8 @@ impl Sender {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
-    /// Tells that for so many of the bytes that were sent nothing more is awaited. The last of them
-    /// ends the sending.
+    /// Marks `length` of the bytes sent as settled: nothing more is awaited for them. Settling the
+    /// last one ends the sending.
     pub fn settle(&self, length: usize) {
         let length = length as u64;
         if self.outstanding.fetch_sub(length, Ordering::SeqCst) == length {
@@ -312,9 +323,9 @@ impl Sender {
 /// What a server did to a conversation.
 #[derive(Clone, Debug)]
 pub enum ServerError {
-    /// It told an error, in a line `error: REASON`.
+    /// It reported an error, in a line `error: REASON`.
     Said(String),
-    /// It broke the conversation: it closed the connection early, or sent something else than
+    /// It broke the conversation: it closed the connection early, or sent something other than
     /// was expected.
     Broke(String),
 }

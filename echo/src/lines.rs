@@ -4,7 +4,7 @@ use std::io::{BufRead, Read};
 
 use anyhow::{Result, ensure};
 
-/// How a line begins that tells an error: `error: REASON`.
+/// How a line that reports an error begins: `error: REASON`.
 pub const ERROR: &str = "error:";
 
 /// Reads a line of at most `limit` bytes, without its end (LF or CR LF); `None` is the end

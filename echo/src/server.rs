@@ -51,7 +51,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on `addr` and opens the log, whose first line tells the address. Fails when `addr`
+    /// Listens on `addr` and opens the log, whose first line says where it listens. Fails when `addr`
     /// is not an address of this machine, is in use, or needs privileges, and when the log's thread
     /// cannot be started.
     pub fn bind(exercise: &str, addr: &str, limits: Limits) -> Result<Self> {

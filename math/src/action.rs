@@ -55,18 +55,16 @@ impl fmt::Display for Action {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Action::{Max, Mean, Min, StandardDeviation, Sum};
 
     #[test]
     fn names_are_english_or_french_in_any_case() {
         for (action, names) in [
-            (Action::Sum, "sum SUM somme"),
-            (Action::Mean, "mean Average MOYENNE"),
-            (
-                Action::StandardDeviation,
-                "stddev écart-type ÉCART-TYPE E\u{301}cart-type ecart-type",
-            ),
-            (Action::Min, "min Min"),
-            (Action::Max, "max MAX"),
+            (Sum, "sum SUM somme"),
+            (Mean, "mean Average MOYENNE"),
+            (StandardDeviation, "stddev écart-type ÉCART-TYPE E\u{301}cart-type ecart-type"),
+            (Min, "min Min"),
+            (Max, "max MAX"),
         ] {
             for name in names.split(' ') {
                 assert_eq!(name.parse::<Action>().unwrap(), action, "{name}");

@@ -10,7 +10,7 @@ use crate::action::Action;
 /// them cannot matter in it.
 const MIN_SUM_OF_SQUARES: f64 = 1e-290;
 
-/// What is known of the numbers so far. Shown, it says how many they are: `1 number`, `2 numbers`.
+/// What is known of the numbers so far. It is displayed as their count: `1 number`, `2 numbers`.
 ///
 /// The standard deviation is computed by Welford's method (*Note on a Method for Calculating
 /// Corrected Sums of Squares and Products*, 1962): each number moves the mean towards itself, and

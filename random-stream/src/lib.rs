@@ -9,13 +9,6 @@
 //! What the client sends is read and thrown away ([RFC 864]). When the client closes, or shuts
 //! down its sending side, its numbers stop within 100 ms.
 //!
-//! ```text
-//! $ nc 127.0.0.1 7002
-//! 42
-//! 7
-//! 93
-//! ```
-//!
 //! # Noticing that a client is gone
 //!
 //! A write does not tell: the first one to a closed connection still succeeds, and with a
@@ -38,8 +31,8 @@ pub const ADDR: &str = "127.0.0.1:7002";
 /// the sleep a close goes unnoticed: for 60 ms at most.
 const NAP: Duration = Duration::from_millis(30);
 
-/// The most reads after the nap, of 4 KiB each. They empty the kernel's buffer, but a client that
-/// sends without end must not delay its own numbers for ever.
+/// The maximum number of reads after the nap, of 4 KiB each. They empty the kernel's buffer, but a client that
+/// sends without end must not delay its own numbers forever.
 const MAX_READS: u32 = 4096;
 
 /// When the next number is due.

@@ -1,4 +1,4 @@
-//! The server's log: what happens, a line each.
+//! The server's log: one line per event.
 
 use std::fmt::{Display, Write as _};
 use std::io::{self, BufWriter, Write};

@@ -14,7 +14,6 @@ use echo::client::{Client, unexpected};
 struct Args {
     /// End after N numbers
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
-    #[arg(value_parser = clap::value_parser!(u32).range(0..))]
     count: Option<u32>,
 
     /// Where the server listens
