@@ -10,7 +10,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -44,8 +44,11 @@ fn run(filter: &str) -> Result<()> {
             streams(1000, &[(HALF, 50, 0.000_2), (MOST, 99, 0.002)])
         }),
         ("random-stream, 10,000 clients", || {
-            let rows = streams(10_000, &[(MOST, 99, 0.003)]);
-            rows.or_else(|reason| Ok(vec![Row::skipped(&reason)]))
+            match streams(10_000, &[(MOST, 99, 0.003)]) {
+                // The system does not allow so many.
+                Err(reason) if reason.is::<io::Error>() => Ok(vec![Row::skipped(&reason)]),
+                rows => rows,
+            }
         }),
         ("math, 5 million numbers", five_million_numbers),
         ("shop, 20 lists at once", twenty_lists),
