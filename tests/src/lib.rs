@@ -19,7 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// The longest wait for anything; only a failure takes so long.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The path of one of the programs, such as `echo-server`.
 #[macro_export]
@@ -269,9 +269,14 @@ pub fn at_terminal(path: &str, args: &[&str]) -> Program {
 #[track_caller]
 pub fn run(path: &str, args: &[&str], input: &str) -> Output {
     let mut program = Program::start(path, args);
-    // One that ends early does not read it all.
-    let _ = program.child.stdin.as_mut().expect("it was just started").write_all(input.as_bytes());
-    program.finish()
+    let (mut stdin, input) = (program.child.stdin.take().expect("it is piped"), input.to_owned());
+    thread::spawn(move || stdin.write_all(input.as_bytes())); // It may end before it has read all.
+    program.end()
+}
+
+/// Whether an event is the last that is logged of a client.
+pub fn is_last(event: &str) -> bool {
+    event == "disconnected" || event.starts_with("lost: ") || event.starts_with("refused: ")
 }
 
 /// One of the four servers, on a port of its own.
@@ -296,13 +301,19 @@ impl Server {
         let program = Program::spawn(command.args(["--addr", "127.0.0.1:0"]));
         let first = program.stdout.wait("listening on ");
         let (_, addr) = first.split_once("listening on ").expect("it was waited for");
-        let addr = addr.to_owned();
-        Self { program, addr }
+        Self { addr: addr.to_owned(), program }
     }
 
     /// The lines of its log.
     pub fn log(&self) -> &Lines {
         &self.program.stdout
+    }
+
+    /// How many of its clients have their last line in the log.
+    pub fn last_lines(&self) -> usize {
+        let log = self.log().so_far();
+        let events = log.iter().filter_map(|line| line.split_once("] client ")?.1.split_once(": "));
+        events.filter(|(_, event)| is_last(event)).count()
     }
 
     /// Connects a client made of nothing but a stream.
@@ -413,20 +424,16 @@ impl Peer {
     }
 }
 
-/// Starts a server that accepts one client, waits for as many bytes as `question` has, sends
-/// `answer`, and keeps the connection open; returns its address.
+/// Starts a server that waits for as many bytes of a client as `question` has, sends `answer`, and
+/// keeps the connection open; returns its address.
 #[track_caller]
 pub fn serve(question: &str, answer: impl Into<Vec<u8>>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there are ports");
-    let addr = listener.local_addr().expect("it listens").to_string();
     let (mut question, answer) = (vec![0; question.len()], answer.into());
-    thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("a client connects");
+    listen(move |mut stream| {
         stream.read_exact(&mut question).expect("the client asks");
         let _ = stream.write_all(&answer); // The client may leave before the end.
         let _ = stream.read_to_end(&mut Vec::new());
-    });
-    addr
+    })
 }
 
 /// Starts a server that takes one client after another, each with `converse`; returns its

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use echo::cli;
 use tests::{
-    Lines, PATIENCE, Peer, Program, Server, at_terminal, cutting_forwarder, limited, listen,
-    program, serve, taken_addr, wait_until,
+    Lines, PATIENCE, Peer, Program, Server, at_terminal, cutting_forwarder, is_last, limited,
+    listen, program, serve, taken_addr, wait_until,
 };
 
 /// One of the four, and what the tests need to know.
@@ -102,18 +102,6 @@ impl Exercise {
         (self.greet)(peer);
         (self.ask)(peer);
     }
-}
-
-/// Whether an event is the last that is logged of a client.
-fn is_last(event: &str) -> bool {
-    event == "disconnected" || event.starts_with("lost: ") || event.starts_with("refused: ")
-}
-
-/// How many last lines there are in the log.
-fn last_lines(server: &Server) -> usize {
-    let log = server.log().so_far();
-    let events = log.iter().filter_map(|line| line.split_once("client ")?.1.split_once(": "));
-    events.filter(|(_, event)| is_last(event)).count()
 }
 
 #[test]
@@ -219,7 +207,7 @@ fn after_a_storm_of_bad_clients_everything_is_as_it_was() {
         let server = exercise.start(&["--timeout", "30"]);
         let threads = server.status("Threads");
         drop(exercise.connect(&server));
-        wait_until("the first is gone", || last_lines(&server) == 1);
+        wait_until("the first is gone", || server.last_lines() == 1);
         wait_until("its thread is gone", || server.status("Threads") == threads);
         let descriptors = server.descriptors();
 
@@ -249,7 +237,7 @@ fn after_a_storm_of_bad_clients_everything_is_as_it_was() {
                 });
             }
         });
-        wait_until("401 last lines", || last_lines(&server) == 401);
+        wait_until("401 last lines", || server.last_lines() == 401);
         wait_until("all threads are gone", || server.status("Threads") == threads);
         wait_until("all descriptors are closed", || server.descriptors() == descriptors);
 
@@ -754,7 +742,7 @@ fn a_server_that_is_stopped_and_continued_keeps_its_clients() {
                 (exercise.ask)(peer);
             }
         }
-        assert_eq!(last_lines(&server), 0, "{}", exercise.name);
+        assert_eq!(server.last_lines(), 0, "{}", exercise.name);
     }
 }
 
@@ -953,7 +941,7 @@ fn a_hundred_clients_are_served_at_once() {
         peers.iter_mut().for_each(number);
     }
     drop(peers);
-    wait_until("all are gone", || last_lines(&server) == CLIENTS);
+    wait_until("all are gone", || server.last_lines() == CLIENTS);
 }
 
 #[test]

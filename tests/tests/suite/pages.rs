@@ -4,12 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use echo::cli;
+use echo::cli::{self, EXERCISES};
 use tests::{Program, Server, program};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-
-const EXERCISES: [&str; 4] = ["echo", "random-stream", "math", "shop"];
 
 const PAGES: [&str; 13] = [
     "README.md",
@@ -144,12 +142,7 @@ fn every_transcript_is_what_the_programs_print() {
             let printed: Vec<_> = printed.lines().map(|line| lasting(exercise, line)).collect();
             let shown: Vec<_> = client.output.iter().map(|line| lasting(exercise, line)).collect();
             assert_eq!(printed, shown, "{exercise} client {:?}", client.args);
-            let number = index + 1;
-            tests::wait_until("the last line of the client", || {
-                let log = server.log();
-                let ends = ["disconnected", "lost: "];
-                ends.iter().any(|end| !log.with(&format!("client {number}: {end}")).is_empty())
-            });
+            tests::wait_until("the client's last line", || server.last_lines() == index + 1);
         }
         let lines = |lines: &[String]| -> Vec<_> {
             lines.iter().map(|line| lasting(exercise, line)).collect()

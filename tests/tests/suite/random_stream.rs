@@ -2,11 +2,13 @@
 
 use std::collections::HashSet;
 use std::io::Write;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use random_stream::closes_before;
 use tests::{Program, Server, program, run};
 
 const SERVER: &str = program!("random-stream-server");
@@ -49,16 +51,13 @@ fn a_killed_client_stops_only_its_own_numbers() {
     let mut killed = server.client(CLIENT, &[]);
     server.log().wait_for_count("client 3: sent", 3);
     killed.kill();
-    let last = || server.log().with("client 3: ").pop().unwrap();
-    tests::wait_until("its last line", || {
-        last().contains("client 3: disconnected") || last().contains("client 3: lost: ")
-    });
+    tests::wait_until("its last line", || server.last_lines() == 1);
     for peer in &mut peers {
         for _ in 0..20 {
             peer.number();
         }
     }
-    let end = last();
+    let end = server.log().with("client 3: ").pop().unwrap();
     assert!(!end.contains("sent"), "{end}");
 }
 
@@ -82,13 +81,22 @@ fn a_close_is_noticed_long_before_the_next_number() {
         half_closing.end_sending();
         drop(resetting);
         killed.kill();
-        tests::wait_until("four last lines", || {
-            let ends = server.log().with(": disconnected").len();
-            ends + server.log().with(": lost: ").len() == 4
-        });
+        tests::wait_until("four last lines", || server.last_lines() == 4);
         // 60 ms of it may be a nap of the server's; the rest is for a busy machine.
         assert!(began.elapsed() < Duration::from_secs(2), "{interval}: {:?}", began.elapsed());
     }
+}
+
+#[test]
+fn a_close_ends_a_wait_of_100_ms() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    drop(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+    let (stream, _) = listener.accept().unwrap();
+    let ends_it = |_| {
+        let due = Instant::now() + Duration::from_millis(100);
+        closes_before(due, &stream).unwrap() && Instant::now() < due
+    };
+    assert!((0..20).any(ends_it), "20 waits went on to their end"); // A busy machine stalls some.
 }
 
 #[test]
