@@ -218,7 +218,7 @@ mod tests {
     #[test]
     #[cfg_attr(not(target_os = "linux"), ignore = "elsewhere, a blocked write wakes sooner")]
     fn a_client_that_takes_a_little_within_the_timeout_is_kept() {
-        let (session, mut client) = session(Duration::from_millis(500));
+        let (session, mut client) = session(Duration::from_millis(350));
         let bytes = vec![b'x'; 1 << 20];
         let (full, is_full) = mpsc::channel();
         let _client = thread::spawn(move || {

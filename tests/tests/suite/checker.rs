@@ -152,7 +152,7 @@ fn what_cannot_be_guessed_is_shown_by_an_example() {
 
 #[test]
 fn each_mistake_fails_its_own_checks() {
-    let no_lock = Server::start(program!("shop-server"), &["--delay", "0.3", "--no-lock"]);
+    let no_lock = Server::start(program!("shop-server"), &["--delay", "0.25", "--no-lock"]);
     let without_accents = |line: &str, mut stream: TcpStream| {
         stream.write_all(line.replace(|char: char| !char.is_ascii(), "").as_bytes())
     };
