@@ -130,7 +130,7 @@ impl Exercise for Math {
             };
             let mut client = math.target.connect_greeted()?;
             client.ask(&question[..at]);
-            client.pause(2 * GUESS);
+            client.pause(GUESS);
             ensure(!is_answer(&client.text(), &[42.0]), || client.failure("no answer yet"))?;
             client.ask(&question[at..]);
             expect(&mut client, 42.0)

@@ -532,6 +532,11 @@ fn numbers_every(
         for index in 0.. {
             let (units, number) = number(index);
             let due = SECOND.mul_f64(unit * f64::from(units));
+            let wait = due.saturating_sub(began.elapsed()).max(Duration::from_millis(1));
+            stream.set_read_timeout(Some(wait))?;
+            if stream.read(&mut [0; 4096]).is_ok_and(|length| length == 0) {
+                break;
+            }
             thread::sleep(due.saturating_sub(began.elapsed()));
             stream.write_all(number.as_bytes())?;
         }
