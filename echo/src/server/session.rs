@@ -31,7 +31,14 @@ pub struct Session {
 }
 
 impl Session {
+    /// Sets the options of the stream. On macOS that fails when the client has already gone; the
+    /// first read or write reports that, so it is no error here.
     pub(super) fn new(number: u64, stream: TcpStream, timeout: Duration, log: Log) -> Self {
+        // Each reply is written whole: Nagle's algorithm could only delay it.
+        let _ = stream.set_nodelay(true);
+        let limit = (!timeout.is_zero()).then_some(timeout);
+        let _ = stream.set_read_timeout(limit);
+        let _ = stream.set_write_timeout(limit);
         Self { number, stream, timeout, log }
     }
 
@@ -54,11 +61,7 @@ impl Session {
 
     /// Runs the conversation, then logs how it ended. The client is told of an error, too.
     pub(super) fn serve(&self, converse: impl Fn(&Self) -> Result<()>) {
-        let conversation = AssertUnwindSafe(|| {
-            self.set_options();
-            converse(self)
-        });
-        let result = panic::catch_unwind(conversation)
+        let result = panic::catch_unwind(AssertUnwindSafe(|| converse(self)))
             .unwrap_or_else(|panic| Err(anyhow!("panicked: {}", panic_message(&*panic))));
         match result {
             Ok(()) => self.log("disconnected"),
@@ -77,16 +80,6 @@ impl Session {
     pub(super) fn refuse(&self, reason: &anyhow::Error) {
         self.log(format_args!("refused: {reason:#}"));
         self.send_error(&format!("{reason:#}"));
-    }
-
-    /// Sets the options of the stream. On macOS that fails when the client has already gone; the
-    /// first read or write reports that, so it is no error here.
-    fn set_options(&self) {
-        // Each reply is written whole: Nagle's algorithm could only delay it.
-        let _ = self.stream.set_nodelay(true);
-        let timeout = (!self.timeout.is_zero()).then_some(self.timeout);
-        let _ = self.stream.set_read_timeout(timeout);
-        let _ = self.stream.set_write_timeout(timeout);
     }
 
     /// Sends a last line, and shuts down the sending side.
@@ -190,9 +183,7 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (stream, _) = listener.accept().unwrap();
         let log = Log::open(io::sink()).unwrap();
-        let session = Session::new(1, stream, timeout, log);
-        session.set_options();
-        (session, client)
+        (Session::new(1, stream, timeout, log), client)
     }
 
     /// The partial write has waited one timeout; the next waits one more, not two.
