@@ -51,9 +51,9 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on `addr` and opens the log, whose first line says where it listens. Fails when `addr`
-    /// is not an address of this machine, is in use, or needs privileges, and when the log's thread
-    /// cannot be started.
+    /// Listens on `addr` and opens the log, whose first line says where it listens. Fails when
+    /// `addr` is not an address of this machine, is in use, or needs privileges, and when the log's
+    /// thread cannot be started.
     pub fn bind(exercise: &str, addr: &str, limits: Limits) -> Result<Self> {
         check_addr(exercise, addr).with_context(|| format!("cannot listen on {addr}"))?;
         let listener = TcpListener::bind(addr).map_err(|error| cannot_listen(addr, &error))?;

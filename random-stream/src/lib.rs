@@ -31,8 +31,8 @@ pub const ADDR: &str = "127.0.0.1:7002";
 /// the sleep a close goes unnoticed: for 60 ms at most.
 const NAP: Duration = Duration::from_millis(30);
 
-/// The maximum number of reads after the nap, of 4 KiB each. They empty the kernel's buffer, but a client that
-/// sends without end must not delay its own numbers forever.
+/// The maximum number of reads after the nap, of 4 KiB each. They empty the kernel's buffer, but a
+/// client that sends without end must not delay its own numbers forever.
 const MAX_READS: u32 = 4096;
 
 /// When the next number is due.

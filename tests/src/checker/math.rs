@@ -156,7 +156,7 @@ impl Exercise for Math {
             let outcome = expect(&mut other, 20.0);
             let is_silent = other.replies().is_empty() && other.end.is_none();
             client.ask(rest);
-            let own = expect(&mut client, 50.0); // In any case, so that nothing is under way.
+            let own = expect(&mut client, 50.0); // In any case: nothing must be left for the next check.
             outcome.and(own).map_err(|stop| {
                 stop.hint(if is_silent { AT_ONCE } else { "are their numbers kept apart?" })
             })

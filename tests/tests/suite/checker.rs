@@ -319,7 +319,7 @@ fn a_failure_of_the_others_says_what_came_with_a_hint_that_is_true() {
             serve(true, math(&["a token a line", "one list for all"])),
             "        hint: are their numbers kept apart?\n",
         ),
-        ("random-stream", silent.clone(), "    expected: a number\n         got: nothing for "),
+        ("random-stream", silent.clone(), "    expected: a number\n         got: nothing for 3."),
         ("shop", silent, "        hint: is a lock held that is never released?\n"),
         ("shop", serve(true, |mut to| writeln!(to, "1 30\n2 20")), "0.2 s or more"),
         ("math", say("error 42: what is somme?\n"), "got: \"error 42: what is somme?\\n\""),
