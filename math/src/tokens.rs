@@ -49,7 +49,7 @@ impl<R: Read> Tokens<R> {
             }
         };
         let unread = &self.text[start..];
-        let length = match unread.bytes().position(ends_token) {
+        let length = match token_length(unread.as_bytes()) {
             Some(0) => 1, // It is a `=`.
             Some(length) => length,
             None => unread.len(),
@@ -81,9 +81,26 @@ impl<R: Read> Tokens<R> {
     }
 }
 
-/// Whether a token ends before `byte`. Most bytes are digits, so that is tested first.
+/// Whether a token ends before `byte`.
 fn ends_token(byte: u8) -> bool {
-    !byte.is_ascii_digit() && (byte.is_ascii_whitespace() || byte == b'=')
+    byte.is_ascii_whitespace() || byte == b'='
+}
+
+/// How many of `bytes` come before the first that ends a token; `None` if none does.
+///
+/// A loop over the bytes of a number ends where no processor can predict it. So the first 16 bytes
+/// are compared at once (Anderson, *Bit Twiddling Hacks*, "Determine if a word has a byte less than
+/// n"), and the loop starts at the first that is no greater than a space, or is a `=`.
+fn token_length(bytes: &[u8]) -> Option<usize> {
+    const ONES: u128 = u128::MAX / 0xff; // Each byte is 1.
+    let below = |bytes: u128, limit: u128| bytes.wrapping_sub(ONES * limit) & !bytes;
+    let start = bytes.first_chunk().map_or(0, |first| {
+        let first = u128::from_le_bytes(*first);
+        let found = below(first, 0x21) | below(first ^ (ONES * 0x3d), 1);
+        (found & (ONES << 7)).trailing_zeros() as usize / 8
+    });
+    let length = bytes[start..].iter().position(|byte| ends_token(*byte))?;
+    Some(start + length)
 }
 
 /// Text as long as `bytes`, so that no token becomes longer or shorter than what was sent.
@@ -126,6 +143,12 @@ mod tests {
                 &["sum", "1", "-2.5", "=", "écart-type", "="][..],
             ),
             (b"sum 1=min 22 ==333", &["sum", "1", "=", "min", "22", "=", "=", "333"]),
+            (
+                b"0123456789abcde 0123456789abcdef=0123456789abcdefg\n",
+                &["0123456789abcde", "0123456789abcdef", "=", "0123456789abcdefg"],
+            ),
+            // Neither white space nor a `=`, though near them: a token goes on.
+            (b"\0\x08\x0b\x0e\x1f!<>\x7f 1", &["\0\x08\x0b\x0e\x1f!<>\x7f", "1"]),
             (b" \n ", &[]),
             (b"", &[]),
             // What is not UTF-8, beside a U+FFFD that was sent.
