@@ -93,10 +93,12 @@ fn ends_token(byte: u8) -> bool {
 /// n"), and the loop starts at the first that is no greater than a space, or is a `=`.
 fn token_length(bytes: &[u8]) -> Option<usize> {
     const ONES: u128 = u128::MAX / 0xff; // Each byte is 1.
-    let below = |bytes: u128, limit: u128| bytes.wrapping_sub(ONES * limit) & !bytes;
+    let below = |bytes: u128, limit: u8| bytes.wrapping_sub(ONES * u128::from(limit)) & !bytes;
     let start = bytes.first_chunk().map_or(0, |first| {
         let first = u128::from_le_bytes(*first);
-        let found = below(first, 0x21) | below(first ^ (ONES * 0x3d), 1);
+        let differences = first ^ (ONES * u128::from(b'=')); // 0 where there is a `=`.
+        let found = below(first, b' ' + 1) | below(differences, 1);
+        // The highest bit of each byte says whether it is below; without any, 16 come before.
         (found & (ONES << 7)).trailing_zeros() as usize / 8
     });
     let length = bytes[start..].iter().position(|byte| ends_token(*byte))?;
