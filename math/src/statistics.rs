@@ -37,12 +37,13 @@ impl Statistics {
 
     /// Adds a finite number.
     pub fn push(&mut self, number: f64) {
-        if self.count == 0 {
-            (self.min, self.max) = (number, number);
+        if self.count == 0 || number < self.min {
+            self.min = number;
+        }
+        if self.count == 0 || number > self.max {
+            self.max = number;
         }
         self.count += 1;
-        self.min = self.min.min(number);
-        self.max = self.max.max(number);
         self.sum.add_exactly(number);
 
         let distance = (number - self.mean.high) - self.mean.low;
