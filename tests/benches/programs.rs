@@ -2,7 +2,8 @@
 //!
 //! Each figure is compared with a limit: the barest echo server (`echo/examples/barest.rs`) and
 //! the parsing of the same bytes from memory, both measured in the same run, in alternate rounds
-//! of which the medians are quoted; the ideal schedule; the delays that cannot be shared.
+//! of which that with the median ratio is quoted; the ideal schedule; the delays that cannot be
+//! shared.
 //! `cargo bench -- math` runs the rows whose names contain `math`; the exit status is 1 when a
 //! row does not hold.
 
@@ -23,7 +24,7 @@ use echo::cli;
 use rand::RngExt;
 use tests::program;
 
-/// Rounds of which the median is quoted.
+/// How often both are measured, one after the other.
 const ROUNDS: usize = 31;
 
 fn main() -> ExitCode {
@@ -130,22 +131,15 @@ fn seconds(seconds: f64) -> String {
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-/// Medians of what `ours` and `limit` take in alternate rounds.
+/// What `ours` and `limit` take, in the round of which the ratio is the median: in one round, a
+/// machine that is slow for a while slows both.
 fn alternate(
-    mut ours: impl FnMut() -> Result<f64>,
-    mut limit: impl FnMut() -> Result<f64>,
+    ours: impl Fn() -> Result<f64>,
+    limit: impl Fn() -> Result<f64>,
 ) -> Result<(f64, f64)> {
-    let (mut all_ours, mut all_limits) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        all_limits.push(limit()?);
-        all_ours.push(ours()?);
-    }
-    Ok((median(all_ours), median(all_limits)))
+    let mut rounds = (0..ROUNDS).map(|_| Ok((ours()?, limit()?))).collect::<Result<Vec<_>>>()?;
+    rounds.sort_by(|(ours, limit), (others, limits)| (ours / limit).total_cmp(&(others / limits)));
+    Ok(rounds[ROUNDS / 2])
 }
 
 /// A server in a process of its own, with its log in a file.
@@ -369,11 +363,12 @@ fn five_million_numbers() -> Result<Vec<Row>> {
     const COUNT: u32 = 5_000_000;
     // Six decimals, as measured values have.
     let numbers = (0..COUNT).map(|_| rand::rng().random_range(0.0..1e6));
-    let text: String = numbers.map(|number: f64| format!("{number:.6}\n")).collect();
+    let numbers: String = numbers.map(|number: f64| format!("{number:.6}\n")).collect();
+    let question = format!("stddev {numbers}=\n");
     let parse = || {
         let began = Instant::now();
-        let numbers = text.split_ascii_whitespace().map(str::parse::<f64>);
-        let sum = numbers.sum::<Result<f64, _>>()?;
+        let parsed = numbers.split_ascii_whitespace().map(str::parse::<f64>);
+        let sum = parsed.sum::<Result<f64, _>>()?;
         ensure!(std::hint::black_box(sum) > 0.0, "no sum");
         Ok(began.elapsed().as_secs_f64())
     };
@@ -381,9 +376,7 @@ fn five_million_numbers() -> Result<Vec<Row>> {
     let ask = || {
         let mut stream = server.connect()?;
         let began = Instant::now();
-        stream.write_all(b"stddev ")?;
-        stream.write_all(text.as_bytes())?;
-        stream.write_all(b"=\n")?;
+        stream.write_all(question.as_bytes())?;
         let mut answer = String::new();
         BufReader::new(stream).read_line(&mut answer)?;
         ensure!(answer.trim().parse::<f64>()? > 0.0, "not an answer: {answer}");
