@@ -87,17 +87,18 @@ fn ends_token(byte: u8) -> bool {
 /// How many of `bytes` come before the first that ends a token; `None` if none does.
 ///
 /// A loop over the bytes of a number ends where no processor can predict it. So the first 16 bytes
-/// are compared at once (Anderson, *Bit Twiddling Hacks*, "Determine if a word has a byte less than
-/// n"), and the loop starts at the first that is no greater than a space, or is a `=`.
+/// are compared at once, and the loop starts at the first that is no greater than a space, is a
+/// `=`, or is not ASCII (after Anderson, *Bit Twiddling Hacks*, "Determine if a word has a byte less
+/// than n").
 fn token_length(bytes: &[u8]) -> Option<usize> {
     const ONES: u128 = u128::MAX / 0xff; // Each byte is 1.
-    let below = |bytes: u128, limit: u8| bytes.wrapping_sub(ONES * u128::from(limit)) & !bytes;
     let start = bytes.first_chunk().map_or(0, |first| {
         let first = u128::from_le_bytes(*first);
-        let differences = first ^ (ONES * u128::from(b'=')); // 0 where there is a `=`.
-        let found = below(first, b' ' + 1) | below(differences, 1);
-        // The highest bit of each byte says whether it is below; without any, 16 come before.
-        (found & (ONES << 7)).trailing_zeros() as usize / 8
+        // The highest bit of a byte is set if less was there than is subtracted.
+        let spaces = first.wrapping_sub(ONES * u128::from(b' ' + 1));
+        let equals = (first ^ (ONES * u128::from(b'='))).wrapping_sub(ONES);
+        // Without any, 16 bytes come before.
+        ((spaces | equals) & (ONES << 7)).trailing_zeros() as usize / 8
     });
     let length = bytes[start..].iter().position(|byte| ends_token(*byte))?;
     Some(start + length)
