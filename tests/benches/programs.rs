@@ -1,8 +1,8 @@
 //! How near the programs come to what is possible, as one table: `cargo bench`.
 //!
 //! Each figure is compared with a limit: the barest echo server (`echo/examples/barest.rs`) and
-//! the parsing of the same bytes from memory, both measured in the same run, in alternate rounds
-//! of which that with the median ratio is quoted; the ideal schedule; the delays that cannot be
+//! the parsing of the same bytes from memory, both measured in the same run, in alternate rounds,
+//! of which the one with the median ratio is quoted; the ideal schedule; the delays that cannot be
 //! shared.
 //! `cargo bench -- math` runs the rows whose names contain `math`; the exit status is 1 when a
 //! row does not hold.
@@ -131,14 +131,15 @@ fn seconds(seconds: f64) -> String {
     }
 }
 
-/// What `ours` and `limit` take, in the round of which the ratio is the median: in one round, a
-/// machine that is slow for a while slows both.
+/// What `ours` and `limit` take in the round with the median ratio: a machine that is slow for a
+/// while slows both of a round.
 fn alternate(
     ours: impl Fn() -> Result<f64>,
     limit: impl Fn() -> Result<f64>,
 ) -> Result<(f64, f64)> {
     let mut rounds = (0..ROUNDS).map(|_| Ok((ours()?, limit()?))).collect::<Result<Vec<_>>>()?;
-    rounds.sort_by(|(ours, limit), (others, limits)| (ours / limit).total_cmp(&(others / limits)));
+    let ratio = |(ours, limit): &(f64, f64)| ours / limit;
+    rounds.sort_by(|one, other| ratio(one).total_cmp(&ratio(other)));
     Ok(rounds[ROUNDS / 2])
 }
 
