@@ -175,6 +175,8 @@ mod tests {
     use std::sync::mpsc;
     use std::thread;
 
+    use anyhow::bail;
+
     use super::*;
 
     /// A session, and its client's side.
@@ -187,6 +189,18 @@ mod tests {
     }
 
     /// The partial write has waited one timeout; the next waits one more, not two.
+    #[test]
+    fn after_an_error_a_client_that_goes_on_sending_is_left_after_a_second() {
+        let (session, mut client) = session(Duration::from_secs(30));
+        let sender = thread::spawn(move || while client.write_all(b"x").is_ok() {});
+        let began = Instant::now();
+        session.serve(|_| bail!("it broke the protocol"));
+        let took = began.elapsed().as_secs_f64();
+        drop(session);
+        assert!((1.0..5.0).contains(&took), "{took} s");
+        sender.join().unwrap();
+    }
+
     #[test]
     fn a_client_that_takes_nothing_is_dropped_after_one_more_timeout() {
         let (session, mut client) = session(Duration::from_millis(500));
