@@ -72,12 +72,14 @@ impl Client {
             let server = cli::command(exercise, "server");
             let hint = match error.kind() {
                 ErrorKind::ConnectionRefused => {
-                    format!("\nstart the server with: {server} -- --addr {addr}")
+                    let quote = if addr.starts_with('[') { "'" } else { "" }; // In zsh, a pattern.
+                    format!("\nstart the server with: {server} -- --addr {quote}{addr}{quote}")
                 }
                 _ => String::new(),
             };
             anyhow!("cannot connect to {addr}: {error}{hint}")
         })?;
+        let receiver = stream.try_clone().context("cannot receive")?;
         // On macOS these fail when the server has already gone; the first read reports that.
         let _ = stream.set_nodelay(true);
         let _ = stream.set_read_timeout(Some(PAUSE));
@@ -85,7 +87,7 @@ impl Client {
             cli::notice(format_args!("connected to {server} as {own}\n"));
         }
         Ok(Self {
-            replies: BufReader::with_capacity(64 * 1024, Replies(stream.try_clone()?)),
+            replies: BufReader::with_capacity(64 * 1024, Replies(receiver)),
             sender: Arc::new(Sender { stream, sent: 0.into(), outstanding: 1.into() }),
             sending: Sending::Complete,
             awaited: None,
@@ -123,12 +125,13 @@ impl Client {
 
     /// Names what the client waits for. It says so once, after two seconds of silence since
     /// everything was sent.
-    pub fn awaits(&mut self, what: &'static str) {
+    pub fn set_awaited(&mut self, what: &'static str) {
         self.awaited = Some(what);
     }
 
-    /// Sends all of `input` on a thread of its own, and ends the sending when every byte is
-    /// settled, as [`Client::receive`] does. An error of `input` is returned by what receives.
+    /// Sends all of `input` on a thread of its own. The sending ends when every byte is settled;
+    /// [`Client::receive`] settles as many as it receives. Whatever receives returns an error of
+    /// `input`.
     pub fn send(&mut self, input: impl Read + Send + 'static) -> Result<()> {
         self.send_with(move |sender| sender.send_all(input))
     }
@@ -141,14 +144,14 @@ impl Client {
         let (report, reports) = mpsc::channel();
         self.sending = Sending::Unfinished(reports);
         let sender = Arc::clone(&self.sender);
-        thread::Builder::new().spawn(move || {
+        let thread = thread::Builder::new().spawn(move || {
             let _ = report.send(match work(&sender) {
                 Ok(()) => Sending::Complete,
                 Err(error) => error.downcast().map_or_else(Sending::Failed, Sending::Closed),
             });
             sender.settle(1);
-        })?;
-        Ok(())
+        });
+        thread.map(drop).context("cannot start a thread for sending")
     }
 
     /// How many bytes were sent so far, including a send in progress.
@@ -163,7 +166,7 @@ impl Client {
     }
 
     /// Waits for bytes from the server; `false` is the end, or a silence of two seconds when nothing
-    /// is outstanding. In another such silence, says once what it waits for.
+    /// is outstanding. In any other silence of two seconds, says once what it waits for.
     fn wait(&mut self, on_silence: fn(&Sender)) -> Result<bool> {
         let mut pauses = 0; // Since everything was sent.
         loop {
@@ -193,7 +196,7 @@ impl Client {
     /// end. If more is outstanding after two seconds of silence, the sending ends: some servers
     /// answer only then. Fails when the connection ends before everything was sent.
     pub fn receive(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        if !self.wait(Sender::end)? {
+        if !self.wait(Sender::end_sending)? {
             return Ok(0);
         }
         let length = self.replies.read(buffer)?;
@@ -306,7 +309,7 @@ impl Sender {
 
     /// Ends the sending. Many forwarders, and some servers, then drop what is still to come back,
     /// so this is for when nothing more is awaited.
-    pub fn end(&self) {
+    pub fn end_sending(&self) {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
@@ -315,7 +318,7 @@ impl Sender {
     pub fn settle(&self, length: usize) {
         let length = length as u64;
         if self.outstanding.fetch_sub(length, Ordering::SeqCst) == length {
-            self.end();
+            self.end_sending();
         }
     }
 }

@@ -9,7 +9,7 @@ const MAX_LENGTH: usize = 80;
 ///
 /// Line ends and other control characters are escaped, what is not UTF-8 becomes `�`, and
 /// after 80 characters the rest becomes `…`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Preview<T>(pub T);
 
 impl<T: AsRef<[u8]>> fmt::Display for Preview<T> {

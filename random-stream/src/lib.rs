@@ -36,7 +36,7 @@ const NAP: Duration = Duration::from_millis(30);
 const MAX_READS: u32 = 4096;
 
 /// When the next number is due.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Schedule {
     interval: Duration,
     due: Instant,
@@ -68,26 +68,26 @@ impl Schedule {
 /// and then reads that do not wait find out whether the client closed meanwhile. Fails when the
 /// connection was reset, or the kernel gave up on it.
 pub fn closes_before(due: Instant, stream: &TcpStream) -> io::Result<bool> {
-    let mut discarded = [0; 4096];
     loop {
         let wait = due.saturating_duration_since(Instant::now());
         if wait <= 2 * NAP {
             thread::sleep(wait);
-            return without_waiting(stream, || has_closed(stream, &mut discarded, MAX_READS));
+            return without_waiting(stream, || has_closed(stream, MAX_READS));
         }
         // On macOS this fails when the client has already closed; the read reports that.
         let _ = stream.set_read_timeout(Some(wait.saturating_sub(NAP) / 9 * 8));
-        if has_closed(stream, &mut discarded, 1)? {
+        if has_closed(stream, 1)? {
             return Ok(true);
         }
     }
 }
 
-/// Reads what the client has sent into `discarded`, at most `reads` times; returns whether the
-/// stream has ended.
-fn has_closed(mut stream: &TcpStream, discarded: &mut [u8], reads: u32) -> io::Result<bool> {
+/// Reads and discards what the client has sent, at most `reads` times; returns whether the stream
+/// has ended.
+fn has_closed(mut stream: &TcpStream, reads: u32) -> io::Result<bool> {
+    let mut discarded = [0; 4096];
     for _ in 0..reads {
-        match stream.read(discarded) {
+        match stream.read(&mut discarded) {
             Ok(0) => return Ok(true),
             Ok(_) => {}
             Err(error) if is_timeout(&error) || error.kind() == ErrorKind::Interrupted => break,

@@ -81,7 +81,8 @@ struct Row {
     glyphs: Vec<char>,
     /// The glyphs of the holds that have not ended.
     holds: Vec<char>,
-    /// The column after the first one of the last hold, which has that one, however short it is.
+    /// The column after the one in which the last hold began: that one stays the hold's, however
+    /// short it was.
     free: usize,
     /// The place of the last event.
     last: f64,

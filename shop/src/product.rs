@@ -7,7 +7,7 @@ use anyhow::{Context, Error, Result};
 use echo::preview::Preview;
 
 /// A product, shown and read back as its line of the conversation: `ID<TAB>QUANTITY<TAB>NAME`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Product {
     /// The number to order it by.
     pub id: u32,

@@ -69,20 +69,19 @@ impl Lines {
     #[track_caller]
     fn wait_for<T>(&self, what: &dyn Debug, mut found: impl FnMut(&Collected) -> Option<T>) -> T {
         let (collected, changed) = &*self.shared;
-        let end = Instant::now() + PATIENCE;
-        let mut collected = collected.lock().unwrap();
-        loop {
-            if let Some(result) = found(&collected) {
-                return result;
-            }
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                let last = collected.lines[collected.lines.len().saturating_sub(100)..].to_vec();
-                drop(collected);
-                panic!("no {what:?} came; the last that came: {last:#?}");
-            }
-            collected = changed.wait_timeout(collected, left).unwrap().0;
-        }
+        let mut result = None;
+        let is_missing = |collected: &mut Collected| {
+            result = found(collected);
+            result.is_none()
+        };
+        let collected = collected.lock().unwrap();
+        let (collected, _) = changed.wait_timeout_while(collected, PATIENCE, is_missing).unwrap();
+        let Some(result) = result else {
+            let last = collected.lines[collected.lines.len().saturating_sub(100)..].to_vec();
+            drop(collected);
+            panic!("no {what:?} came; the last that came: {last:#?}");
+        };
+        result
     }
 
     /// Waits for a line that contains `text`, and returns it.
@@ -224,7 +223,7 @@ impl Drop for Program {
 }
 
 /// How a program ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Output {
     /// Its exit status; `None` if a signal ended it.
     pub status: Option<i32>,
@@ -469,11 +468,11 @@ pub fn cutting_forwarder(addr: &str) -> String {
     })
 }
 
-/// An address that refuses connections: the client's end of the returned connection, so that no
-/// other program can listen there meanwhile.
+/// An address of `host` that refuses connections: the client's end of the returned connection, so
+/// that no other program can listen there meanwhile.
 #[track_caller]
-pub fn taken_addr() -> (String, (TcpListener, TcpStream)) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there are ports");
+pub fn refusing_addr(host: &str) -> (String, (TcpListener, TcpStream)) {
+    let listener = TcpListener::bind((host, 0)).expect("there are ports");
     let addr = listener.local_addr().expect("it listens");
     let stream = TcpStream::connect(addr).expect("it listens");
     (stream.local_addr().expect("it is connected").to_string(), (listener, stream))

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     let args = Args::parse();
     let mut server = Client::connect("echo", &args.addr)?;
-    server.awaits("the echo, with the sending ended in case the server answers only then");
+    server.set_awaited("the echo, with the sending ended in case the server answers only then");
     if args.words.is_empty() {
         if io::stdin().is_terminal() {
             cli::notice(format_args!("type lines, then {} to end\n", cli::END_OF_INPUT));

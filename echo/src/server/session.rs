@@ -188,7 +188,6 @@ mod tests {
         (Session::new(1, stream, timeout, log), client)
     }
 
-    /// The partial write has waited one timeout; the next waits one more, not two.
     #[test]
     fn after_an_error_a_client_that_goes_on_sending_is_left_after_a_second() {
         let (session, mut client) = session(Duration::from_secs(30));
@@ -201,6 +200,7 @@ mod tests {
         sender.join().unwrap();
     }
 
+    /// The partial write has waited one timeout; the next waits one more, not two.
     #[test]
     fn a_client_that_takes_nothing_is_dropped_after_one_more_timeout() {
         let (session, mut client) = session(Duration::from_millis(500));

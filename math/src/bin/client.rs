@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     let Args { action, numbers, addr } = Args::parse();
     let mut server = Client::connect("math", &addr)?;
-    server.awaits("the answer");
+    server.set_awaited("the answer");
     let Some(action) = action else { return converse(&mut server) };
 
     let rest = if numbers.is_empty() { stdin("numbers") } else { Box::new(io::empty()) };
@@ -55,7 +55,7 @@ fn run() -> Result<()> {
 /// with the input.
 fn converse(server: &mut Client) -> Result<()> {
     let input = stdin("an action, numbers and =, such as sum 1 2 3 =");
-    server.send_with(|sender| sender.send_all(input).map(|()| sender.end()))?;
+    server.send_with(|sender| sender.send_all(input).map(|()| sender.end_sending()))?;
     let mut answers = 0;
     while let Some(answer) = server.reply()? {
         print(answer)?;

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     let args = Args::parse();
     let mut server = Client::connect("random-stream", &args.addr)?;
-    server.awaits("a number");
+    server.set_awaited("a number");
     server.split_at_pauses();
     for _ in 0..args.count.map_or(u64::MAX, u64::from) {
         let number = server.expect_reply()?;

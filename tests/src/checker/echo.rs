@@ -16,7 +16,7 @@ enum End {
     Stream,
 }
 
-pub(super) struct Echo {
+pub struct Echo {
     target: Target,
     end: Option<End>,
     /// What stands around a string that comes back, without digits.
@@ -47,7 +47,7 @@ impl Exercise for Echo {
     ];
 
     const FURTHER: &'static [Check<Self>] = &[
-        ("a line comes back at once, as it was sent and nothing else", Self::be_exact),
+        ("a line comes back at once, as it was sent and nothing else", Self::check_exactness),
         ("four strings come back on one connection", |echo| {
             let mut client = echo.connect_for_lines()?;
             ["one", "two", "three", "four"].iter().try_for_each(|text| echo.send(&mut client, text))
@@ -56,7 +56,9 @@ impl Exercise for Echo {
             let clients: Outcome<Vec<_>> = (0..4).map(|_| echo.connect()).collect();
             let mut others = clients?.into_iter().enumerate().rev();
             others.try_for_each(|(index, mut client)| {
-                echo.send(&mut client, &format!("client {index}"))
+                let outcome = echo.send(&mut client, &format!("client {index}"));
+                let is_silent = client.replies().is_empty() && client.end.is_none();
+                outcome.map_err(|stop| stop.and_hint(is_silent, AT_ONCE))
             })
         }),
         ("bytes without a line end come back at once", |echo| {
@@ -82,7 +84,7 @@ impl Exercise for Echo {
             echo.need_exact()?;
             let mut client = echo.connect()?;
             client.ask(&["the last line\n"]);
-            client.shut_down();
+            client.end_sending();
             client.reply_until(ANSWER, |_| false); // Until the end.
             let is_back = client.text() == "the last line\n";
             ensure(is_back && client.end.is_some(), || {
@@ -114,7 +116,7 @@ impl Echo {
         Self { target, end: None, around: String::new(), is_exact: false }
     }
 
-    /// Finds out after what the server answers.
+    /// Finds out which end of a string the server waits for before it answers.
     fn learn(&mut self) -> Outcome {
         let mut attempts = Vec::<Attempt>::new();
         let mut client = self.target.connect_greeted()?;
@@ -123,14 +125,14 @@ impl Echo {
                 End::Lf => client.ask(&["bonjour\n"]),
                 End::CrLf => {
                     // So a server that waits for the end of the first can answer it.
-                    client.shut_down();
+                    client.end_sending();
                     client.reply(GUESS);
                     let next = self.target.connect_greeted();
-                    client = next.map_err(|stop| stop.after(&attempts))?;
+                    client = next.map_err(|stop| stop.after(&attempts, self.target.is_gone))?;
                     client.ask(&["bonjour\r\n"]);
                 }
                 // This ends the sending of the string before it.
-                End::Stream => client.shut_down(),
+                End::Stream => client.end_sending(),
             }
             client.reply_until(ANSWER, |reply| reply.contains("bonjour"));
             let reply = client.text();
@@ -153,7 +155,7 @@ impl Echo {
 
     /// A new client, once it is known how the server speaks.
     fn connect(&mut self) -> Outcome<Client> {
-        self.end.ok_or(Stop::NotTried("no string came back".to_owned()))?;
+        self.end.ok_or(Stop::NotTried("the string did not come back".to_owned()))?;
         self.target.connect_greeted()
     }
 
@@ -170,7 +172,7 @@ impl Echo {
     fn send(&mut self, client: &mut Client, text: &str) -> Outcome {
         client.ask(&[text.to_owned() + if self.end == Some(End::CrLf) { "\r\n" } else { "\n" }]);
         if self.end == Some(End::Stream) {
-            client.shut_down();
+            client.end_sending();
         }
         let is_right = |reply: &str| around(reply, text).as_ref() == Some(&self.around);
         let is_back = client.reply_until(ANSWER, is_right);
@@ -178,10 +180,7 @@ impl Echo {
             let others = around(&client.text(), text);
             let now = Preview(others.as_deref().unwrap_or_default()).to_string();
             let hint = format!("what comes with it is {now}, and was {}", Preview(&self.around));
-            client
-                .failure("the same string")
-                .hint(others.is_some(), hint)
-                .hint(client.replies().is_empty() && client.end.is_none(), AT_ONCE)
+            client.failure("the same string").hint(others.is_some(), hint)
         })
     }
 
@@ -195,7 +194,7 @@ impl Echo {
     }
 
     /// Whether a line comes back as it is: what stands in the way is one failure.
-    fn be_exact(&mut self) -> Outcome {
+    fn check_exactness(&mut self) -> Outcome {
         let mut client = self.connect()?;
         let greeting = client.text();
         client.ask(&["bonjour\n"]);

@@ -12,16 +12,18 @@ use super::talk::{
 };
 
 /// What the statement's actions may be called, in French and in English, the most usual names first.
-const ACTIONS: [[&str; 2]; 5] = [
-    ["max", "maximum"],
-    ["min", "minimum"],
-    ["somme, addition, total", "sum, add"],
-    ["moyenne, moy", "mean, average, avg"],
+#[rustfmt::skip]
+const ACTIONS: [[&[&str]; 2]; 5] = [
+    [&["max"], &["maximum"]],
+    [&["min"], &["minimum"]],
+    [&["somme", "addition", "total"], &["sum", "add"]],
+    [&["moyenne", "moy"], &["mean", "average", "avg"]],
     [
-        "écart-type, ecart-type, ecart_type, ecarttype, ecartType, écart, ecart, écart type, \
-            ecart type, écart_type, écarttype, écartType",
-        "stddev, std, stdev, sd, standard-deviation, standard_deviation, standard deviation, \
-            std_dev, std-dev, stdDev, standardDeviation, deviation, sigma",
+        &["écart-type", "ecart-type", "ecart_type", "ecarttype", "ecartType", "écart", "ecart",
+          "écart type", "ecart type", "écart_type", "écarttype", "écartType"],
+        &["stddev", "std", "stdev", "sd", "standard-deviation", "standard_deviation",
+          "standard deviation", "std_dev", "std-dev", "stdDev", "standardDeviation", "deviation",
+          "sigma"],
     ],
 ];
 
@@ -51,7 +53,8 @@ struct Layout {
 }
 
 impl Layout {
-    /// From how the sum, or another action, of 1, 2 and 3 is asked; returns how that calls it, too.
+    /// The layout of an example that asks for the sum, or another action, of 1, 2 and 3, and the
+    /// name by which it calls that action.
     fn of_example(example: &str) -> Result<(Self, String)> {
         let found = numbers(example, false);
         let mut threes = found.windows(3).rev();
@@ -78,7 +81,7 @@ impl Layout {
     }
 
     /// A question, in the packets that it is sent in.
-    fn ask(&self, name: &str, numbers: &str) -> Vec<String> {
+    fn packets(&self, name: &str, numbers: &str) -> Vec<String> {
         let Self { before_action, before_numbers, separator, after_numbers } = self;
         let numbers = numbers.replace(' ', separator);
         let text = format!("{before_action}{name}{before_numbers}{numbers}{after_numbers}");
@@ -86,7 +89,7 @@ impl Layout {
     }
 }
 
-pub(super) struct Math {
+pub struct Math {
     target: Target,
     /// The layout and the name of the sum in the example that was given.
     example: Option<(Layout, String)>,
@@ -144,7 +147,7 @@ impl Exercise for Math {
             if client.end.is_some() || answer(&client.text()).is_none() {
                 return Ok(());
             }
-            outcome.map_err(|stop| stop.hint("are the numbers forgotten after `=`?"))
+            outcome.map_err(|stop| stop.and_hint(true, "are the numbers forgotten after `=`?"))
         }),
         ("two clients at once each get their own answer", |math| {
             // The second asks all while the first is in the middle of its question, or before it.
@@ -158,7 +161,8 @@ impl Exercise for Math {
             client.ask(rest);
             let own = expect(&mut client, 50.0); // In any case: nothing must be left for the next check.
             outcome.and(own).map_err(|stop| {
-                stop.hint(if is_silent { AT_ONCE } else { "are their numbers kept apart?" })
+                let hint = if is_silent { AT_ONCE } else { "are their numbers kept apart?" };
+                stop.and_hint(true, hint)
             })
         }),
         ("a client that breaks off disturbs nobody after it", |math| {
@@ -168,9 +172,9 @@ impl Exercise for Math {
             client.pause(GUESS / 2);
             drop(client);
             let mut next = math.begin("max", "4 5")?;
-            expect(&mut next, 5.0).map_err(|stop| match answer(&next.text()) {
-                Some(_) => stop.hint("is what one client sent kept for the next?"),
-                None => stop,
+            expect(&mut next, 5.0).map_err(|stop| {
+                let is_wrong = answer(&next.text()).is_some();
+                stop.and_hint(is_wrong, "is what one client sent kept for the next?")
             })
         }),
     ];
@@ -228,7 +232,7 @@ impl Exercise for Math {
 
     fn speaks(&self) -> Option<String> {
         let name = self.names.values().next()?;
-        Some(format!("{:?}", self.layout.as_ref()?.ask(name, "1 2 3").concat()))
+        Some(format!("{:?}", self.layout.as_ref()?.packets(name, "1 2 3").concat()))
     }
 }
 
@@ -271,7 +275,8 @@ impl Math {
                     break;
                 }
                 let understands = self.understands(layout, action, name, patience, &mut attempts);
-                if understands.map_err(|stop| stop.after(&attempts).hint(SAY))? {
+                let is_gone = self.target.is_gone;
+                if understands.map_err(|stop| stop.after(&attempts, is_gone).and_hint(true, SAY))? {
                     self.layout = Some(layout.clone());
                     self.names.insert(action, name.to_owned());
                     return Ok(());
@@ -293,7 +298,7 @@ impl Math {
         for numbers in ["4 27 14", "31 8 6"] {
             let answers = answers(action, numbers);
             let mut client = self.target.connect_greeted()?;
-            client.ask(&layout.ask(name, numbers));
+            client.ask(&layout.packets(name, numbers));
             let is_right = client.reply_until(patience, |reply| is_answer(reply, &answers));
             attempts.push(client.attempt());
             if !is_right {
@@ -315,10 +320,11 @@ impl Math {
             }
             let connected = self.target.connect_greeted();
             let mut client = connected.map_err(|stop| {
-                let example = layout.ask(&name, "1 2 3").concat();
-                stop.after(&attempts).hint(format!("show its name, such as --say {example:?}"))
+                let example = layout.packets(&name, "1 2 3").concat();
+                stop.after(&attempts, self.target.is_gone)
+                    .and_hint(true, format!("show its name, such as --say {example:?}"))
             })?;
-            client.ask(&layout.ask(&name, numbers));
+            client.ask(&layout.packets(&name, numbers));
             let patience = if attempts.is_empty() { ANSWER } else { 2 * GUESS };
             if client.reply_until(patience, |reply| is_answer(reply, &answers)) {
                 self.names.insert(action, name);
@@ -349,13 +355,13 @@ impl Math {
     }
 
     fn layout(&self) -> Outcome<&Layout> {
-        self.layout.as_ref().ok_or(Stop::NotTried("no question was answered".to_owned()))
+        self.layout.as_ref().ok_or(Stop::NotTried("no question gets a right answer".to_owned()))
     }
 
     fn question(&self, action: &str, numbers: &str) -> Outcome<Vec<String>> {
         let layout = self.layout()?;
         match self.names.get(action) {
-            Some(name) => Ok(layout.ask(name, &numbers.replace('.', self.decimal_mark))),
+            Some(name) => Ok(layout.packets(name, &numbers.replace('.', self.decimal_mark))),
             None => not_tried(format!("`{action}` gets no right answer")),
         }
     }
@@ -393,16 +399,16 @@ impl Math {
 }
 
 /// The French and the English names of an action.
-fn names(action: &str) -> [Vec<&'static str>; 2] {
-    let all = ACTIONS.map(|names| names.map(|names| names.split(", ").collect::<Vec<_>>()));
-    all.into_iter().find(|[french, _]| french[0] == action).expect("it is one of the statement's")
+fn names(action: &str) -> [&'static [&'static str]; 2] {
+    let named = ACTIONS.into_iter().find(|[french, _]| french[0] == action);
+    named.expect("it is one of the statement's")
 }
 
-/// The action that has this name, as the statement calls it.
+/// The action that has this name, in whatever letter case, as the statement calls it.
 fn action_called(name: &str) -> Option<&'static str> {
-    let first = |[french, _]: &[&'static str; 2]| french.split(", ").next();
-    let mut actions = ACTIONS.iter().filter_map(first);
-    actions.find(|action| names(action).concat().contains(&&*name.to_lowercase()))
+    let is_called = |known: &&str| known.to_lowercase() == name.to_lowercase();
+    let action = ACTIONS.into_iter().find(|names| names.concat().iter().any(is_called));
+    action.map(|[french, _]| french[0])
 }
 
 /// The right answers, of which the standard deviation has two: of all, and of a sample.

@@ -8,10 +8,10 @@ use super::talk::{
     not_tried, numbers, value, wait,
 };
 
-/// By then, a server has noticed that a client has ended its sending.
+/// How long a server may take to notice that a client has ended its sending.
 const SOON: Duration = Duration::from_secs(2);
 
-pub(super) struct RandomStream {
+pub struct RandomStream {
     target: Target,
     /// Those who go on receiving from one check to the next.
     clients: Vec<Client>,
@@ -59,12 +59,12 @@ impl Exercise for RandomStream {
             // The first one may stand in a greeting.
             let all = |test: fn(&[String]) -> bool| stream.streams.iter().all(|n| test(&n[1..]));
             let are_constant = all(|numbers| numbers.iter().all(|number| *number == numbers[0]));
-            let count = stream.streams.iter().any(|n| n.len() > 4) && all(counts);
-            ensure(!are_constant && !count, || {
+            let are_counters = stream.streams.iter().any(|n| n.len() > 4) && all(counts);
+            ensure(!are_constant && !are_counters, || {
                 let got: Vec<_> = stream.streams.iter().map(|numbers| numbers.join(" ")).collect();
                 Failure::new("numbers that differ, and do not count", got.join("; "))
                     .hint(are_constant, "is each number drawn anew?")
-                    .hint(count, "each number follows from the one before it")
+                    .hint(are_counters, "each number follows from the one before it")
             })
         }),
         ("when the first client leaves, the others go on, and new ones come", |stream| {
@@ -100,12 +100,13 @@ impl Exercise for RandomStream {
         }),
         ("a client that ends its sending gets the end of the numbers", |stream| {
             stream.need_clients(1)?;
-            stream.clients[0].shut_down();
-            wait(&mut stream.clients[..1], SOON, |clients| clients[0].end.is_some());
-            ensure(stream.clients[0].end.is_some(), || {
-                let got = "numbers after the end of the sending";
-                Failure::new("the end of the stream", got)
-                    .hint(true, "does it stop when a read returns 0 bytes?")
+            let client = &mut stream.clients[0];
+            client.ask(&[""]);
+            client.end_sending();
+            client.reply_until(SOON, |_| false); // Until the end.
+            ensure(client.end.is_some(), || {
+                let hint = "does it stop when a read returns 0 bytes?";
+                client.failure("the end of the stream").hint(true, hint)
             })
         }),
     ];
@@ -121,8 +122,7 @@ impl Exercise for RandomStream {
 
 impl RandomStream {
     pub fn new(target: Target) -> Self {
-        let (clients, unread, streams, message) = (Vec::new(), None, Vec::new(), None);
-        Self { target, clients, unread, streams, message }
+        Self { target, clients: Vec::new(), unread: None, streams: Vec::new(), message: None }
     }
 
     fn need_clients(&self, count: usize) -> Outcome {
@@ -132,8 +132,8 @@ impl RandomStream {
     /// Waits until each client has `count` numbers since it connected, or asked for something. If
     /// that fails, none of them is of use to later checks.
     fn expect(&mut self, count: usize, patience: Duration) -> Outcome {
-        wait(&mut self.clients, patience, |clients| {
-            clients.iter().all(|client| drawn(client).len() >= count || client.end.is_some())
+        wait(&mut self.clients, patience, |client| {
+            drawn(client).len() >= count || client.end.is_some()
         });
         let came: Vec<usize> = self.clients.iter().map(|client| drawn(client).len()).collect();
         let Some(lacking) = came.iter().position(|came| *came < count) else { return Ok(()) };

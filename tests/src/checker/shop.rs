@@ -11,7 +11,7 @@ use super::talk::{
     not_tried, numbers, wait,
 };
 
-/// The longest wait for the first list, which the exercise has come after 5 s.
+/// The longest wait for the first list: the exercise's own wait is 5 s.
 const FIRST_LIST: Duration = Duration::from_secs(8);
 
 /// The shortest delay from which a lock can be told by the clock.
@@ -56,7 +56,7 @@ struct Dialect {
     took: f64,
 }
 
-pub(super) struct Shop {
+pub struct Shop {
     target: Target,
     /// How an order is written, if that was shown.
     example: Option<String>,
@@ -221,7 +221,7 @@ impl Exercise for Shop {
 
     fn speaks(&self) -> Option<String> {
         let order = &self.dialect.as_ref()?.order;
-        Some(format!("{:?} orders three of product 1", write(order, 1, 3).concat()))
+        Some(format!("{:?} orders three of product 1", packets(order, 1, 3).concat()))
     }
 
     fn own_delays(&self) -> Duration {
@@ -277,14 +277,13 @@ impl Shop {
 
     /// New clients, all at once, and the list of the first.
     fn lists(&mut self, count: usize) -> Outcome<(Vec<Client>, Vec<Row>)> {
-        need(!self.is_stuck, "no list comes")?;
+        need(!self.is_stuck, "nothing comes any more")?;
         let is_first = self.delay.is_zero();
         let patience = if is_first { FIRST_LIST } else { self.patience(count + 1) };
         let mut clients = self.target.connect_all(count)?;
-        let has_list = |client: &Client| rows(&client.text()).len() >= self.rows;
-        wait(&mut clients, patience, |clients| {
-            let mut clients = clients.iter();
-            clients.all(|client| client.end.is_some() || client.has_replied() && has_list(client))
+        wait(&mut clients, patience, |client| {
+            let has_list = || rows(&client.text()).len() >= self.rows;
+            client.end.is_some() || client.has_replied() && has_list()
         });
         let lists: Vec<_> = clients.iter().map(|client| rows(&client.text())).collect();
         if let Some(at) = lists.iter().position(Vec::is_empty) {
@@ -333,12 +332,12 @@ impl Shop {
             if began.elapsed() > LEARN + LEARN_DELAYS * self.delay {
                 break;
             }
-            client.ask(&write(&order, id, 1));
+            client.ask(&packets(&order, id, 1));
             let (notice, took) = self.hear(&mut client);
             attempts.push(client.attempt());
             let (next, after) = self.list().map_err(|stop| {
-                let stop = stop.after(&attempts);
-                if self.is_stuck { stop } else { stop.hint(SAY) }
+                let stop = stop.after(&attempts, self.target.is_gone);
+                stop.and_hint(!self.is_stuck, SAY)
             })?;
             if let Some(column) = fallen(&before, &after, id) {
                 self.is_stuck = client.reply(ANSWER).is_empty();
@@ -354,7 +353,7 @@ impl Shop {
         let expected = format!("an order of one of product {id}, and a later list that shows it");
         let hint = "no quantity has fallen by what was ordered";
         let stop = Stop::from(Failure::of_attempts(expected, attempts).hint(true, hint));
-        Err(if self.example.is_none() { stop.hint(SAY) } else { stop })
+        Err(stop.and_hint(self.example.is_none(), SAY))
     }
 
     /// Waits for the answer to the first order. Where something comes at once, the answer itself
@@ -379,7 +378,7 @@ impl Shop {
 
     /// All the buyers order the same at once.
     fn order(&self, buyers: &mut [Client], id: i64, quantity: i64) -> Outcome {
-        let order = write(&self.dialect()?.order, id, quantity);
+        let order = packets(&self.dialect()?.order, id, quantity);
         for buyer in buyers {
             buyer.ask(&order);
         }
@@ -394,11 +393,10 @@ impl Shop {
     /// Waits until each client has its answer, whatever it is.
     fn expect_answers(&self, clients: &mut [Client]) -> Outcome {
         let notice = &self.dialect()?.notice;
-        let is_answered = |client: &Client| {
-            client.has_replied() && (client.end.is_some() || Some(client.text()) != *notice)
-        };
         let patience = self.patience(clients.len() + 1);
-        wait(clients, patience, |clients| clients.iter().all(is_answered));
+        wait(clients, patience, |client| {
+            client.has_replied() && (client.end.is_some() || Some(client.text()) != *notice)
+        });
         let silent = clients.iter().find(|client| client.text().is_empty());
         silent.map_or(Ok(()), |client| {
             Err(client.failure("an answer").hint(client.end.is_none(), HELD).into())
@@ -452,7 +450,7 @@ fn times(delays: f64) -> String {
 }
 
 /// An order, in the packets that it is sent in.
-fn write(order: &str, id: i64, quantity: i64) -> Vec<String> {
+fn packets(order: &str, id: i64, quantity: i64) -> Vec<String> {
     let quantity = quantity.to_string();
     let order = order.replace("{id}", &id.to_string()).replace("{quantity}", &quantity);
     order.split_inclusive('\n').map(str::to_owned).collect()

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use echo::preview::Preview;
 
 /// The longest wait for an answer; the shop's own delays come on top.
-pub(crate) const ANSWER: Duration = Duration::from_secs(3);
+pub const ANSWER: Duration = Duration::from_secs(3);
 
 /// The longest wait for the answer to a guess.
-pub(crate) const GUESS: Duration = Duration::from_millis(400);
+pub const GUESS: Duration = Duration::from_millis(400);
 
 /// The longest wait for a server's first greeting.
 const GREETING: Duration = Duration::from_secs(1);
@@ -24,7 +24,7 @@ const GREETING: Duration = Duration::from_secs(1);
 /// A server that sends nothing for so long has said what it had to say.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// A pause that makes two messages; a bit longer, so that each is seen to end.
+/// A pause that separates two messages; longer than `QUIET`, so that the first is seen to end.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// A message that takes longer is taken as it is.
@@ -34,19 +34,19 @@ const MESSAGE: Duration = Duration::from_secs(1);
 const PACKET: Duration = Duration::from_millis(50);
 
 /// The longest time that is spent on guesses; a server's own delays come on top.
-pub(crate) const LEARN: Duration = Duration::from_secs(40);
+pub const LEARN: Duration = Duration::from_secs(40);
 
 /// The most outcomes of attempts that are told.
-const MAX_OUTCOMES: usize = 12;
+const MAX_TOLD: usize = 12;
 
 /// The most bytes that are received on one connection.
 const MAX_RECEIVED: usize = 128 * 1024;
 
 /// The hint where one client gets nothing while others are connected.
-pub(crate) const AT_ONCE: &str = "does each client have a thread, or a timer, of its own?";
+pub const AT_ONCE: &str = "does each client have a thread, or a timer, of its own?";
 
 /// One of the four exercises: what it asks, and what goes further.
-pub(crate) trait Exercise: Sized + 'static {
+pub trait Exercise: Sized + 'static {
     const ASKED: &'static [Check<Self>];
     const FURTHER: &'static [Check<Self>];
     /// What only a person can see.
@@ -62,32 +62,32 @@ pub(crate) trait Exercise: Sized + 'static {
 }
 
 /// A sentence that is true of a right server, and what tries it.
-pub(crate) type Check<E> = (&'static str, fn(&mut E) -> Outcome);
+pub type Check<E> = (&'static str, fn(&mut E) -> Outcome);
 
-pub(crate) type Outcome<T = ()> = Result<T, Stop>;
+pub type Outcome<T = ()> = Result<T, Stop>;
 
 /// Why a check does not hold.
-pub(crate) enum Stop {
+pub enum Stop {
     Failed(Failure),
     /// It would only repeat what another one has found.
     NotTried(String),
 }
 
 impl Stop {
-    /// Tells first what came of earlier attempts.
-    pub fn after(mut self, attempts: &[Attempt]) -> Self {
+    /// Tells first what came of earlier attempts, of which the last may have ended the server.
+    pub fn after(mut self, attempts: &[Attempt], is_gone: bool) -> Self {
         if let Self::Failed(failure) = &mut self {
             failure.attempts.splice(0..0, attempts.iter().cloned());
-            if attempts.last().is_some_and(|last| last.is_over) {
+            if is_gone && attempts.last().is_some_and(|last| last.is_over) {
                 failure.hints = vec!["it ended when that was sent: start it again".to_owned()];
             }
         }
         self
     }
 
-    /// Adds a hint to those that are there.
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        if let Self::Failed(failure) = &mut self {
+    /// Adds a hint, if it is true, to those that are there.
+    pub fn and_hint(mut self, is_true: bool, hint: impl Into<String>) -> Self {
+        if let (Self::Failed(failure), true) = (&mut self, is_true) {
             failure.hints.push(hint.into());
         }
         self
@@ -100,31 +100,31 @@ impl From<Failure> for Stop {
     }
 }
 
-pub(crate) fn not_tried<T>(reason: impl Into<String>) -> Outcome<T> {
+pub fn not_tried<T>(reason: impl Into<String>) -> Outcome<T> {
     Err(Stop::NotTried(reason.into()))
 }
 
 /// The check is not tried unless it `holds`.
-pub(crate) fn need(holds: bool, reason: &str) -> Outcome {
+pub fn need(holds: bool, reason: &str) -> Outcome {
     if holds { Ok(()) } else { not_tried(reason) }
 }
 
 /// Fails unless it `holds`.
-pub(crate) fn ensure(holds: bool, failure: impl FnOnce() -> Failure) -> Outcome {
+pub fn ensure(holds: bool, failure: impl FnOnce() -> Failure) -> Outcome {
     if holds { Ok(()) } else { Err(failure().into()) }
 }
 
 /// What was sent, if anything, and what came of it, both as they are shown.
 #[derive(Clone)]
-pub(crate) struct Attempt {
-    sent: String,
+pub struct Attempt {
+    sent: Option<String>,
     pub got: String,
     /// Whether the server has closed.
     is_over: bool,
 }
 
 /// What a check found wrong.
-pub(crate) struct Failure {
+pub struct Failure {
     expected: String,
     attempts: Vec<Attempt>,
     hints: Vec<String>,
@@ -132,7 +132,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub fn new(expected: impl Display, got: impl Display) -> Self {
-        let attempt = Attempt { sent: String::new(), got: got.to_string(), is_over: false };
+        let attempt = Attempt { sent: None, got: got.to_string(), is_over: false };
         Self::of_attempts(expected, vec![attempt])
     }
 
@@ -152,38 +152,37 @@ impl Failure {
 impl Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "    expected: {}", self.expected)?;
-        // Those with the same outcome are told once.
-        let is_new = |index: &usize| {
-            let mut before = self.attempts[..*index].iter();
-            before.all(|other| other.got != self.attempts[*index].got)
-        };
-        let mut outcomes = (0..self.attempts.len()).filter(is_new);
-        for index in outcomes.by_ref().take(MAX_OUTCOMES) {
-            let Attempt { sent, got, .. } = &self.attempts[index];
-            let others = self.attempts[index + 1..].iter().filter(|other| other.got == *got);
-            match (&**sent, others.count()) {
-                ("", _) => {}
-                (_, 0) => writeln!(formatter, "        sent: {sent}")?,
-                (_, more) => writeln!(formatter, "        sent: {sent}, and for {more} more")?,
+        // Attempts with the same outcome are told once.
+        let mut told = Vec::<(&Attempt, usize)>::new();
+        for attempt in &self.attempts {
+            match told.iter_mut().find(|(first, _)| first.got == attempt.got) {
+                Some((_, more)) => *more += 1,
+                None => told.push((attempt, 0)),
+            }
+        }
+        for (Attempt { sent, got, .. }, more) in told.iter().take(MAX_TOLD) {
+            if let Some(sent) = sent {
+                let others =
+                    if *more > 0 { format!(", and for {more} more") } else { String::new() };
+                writeln!(formatter, "        sent: {sent}{others}")?;
             }
             writeln!(formatter, "         got: {got}")?;
         }
-        let untold = outcomes.count();
-        if untold > 0 {
-            writeln!(formatter, "         and {untold} more")?;
+        if told.len() > MAX_TOLD {
+            writeln!(formatter, "         and {} more", told.len() - MAX_TOLD)?;
         }
         self.hints.iter().try_for_each(|hint| writeln!(formatter, "        hint: {hint}"))
     }
 }
 
 /// The server that is checked.
-pub(crate) struct Target {
+pub struct Target {
     addr: SocketAddr,
     /// The connection that showed that a server listens. The first check uses it, for one more
     /// client might hold a lock that the check needs.
     first: Option<(Instant, TcpStream)>,
     clients: u32,
-    is_gone: bool,
+    pub is_gone: bool,
     /// Whether it speaks first, once that is known.
     greets: Option<bool>,
 }
@@ -250,7 +249,7 @@ fn connect_to(addr: &SocketAddr) -> io::Result<(Instant, TcpStream)> {
 }
 
 /// What came without a pause.
-pub(crate) struct Message {
+pub struct Message {
     pub began: Instant,
     pub last_byte: Instant,
     bytes: Vec<u8>,
@@ -263,12 +262,12 @@ impl Message {
 }
 
 /// A client, which remembers what it sent and what came. It sends and receives in [`wait`].
-pub(crate) struct Client {
+pub struct Client {
     stream: TcpStream,
-    /// What it asked last, how much of that has yet to go out, and when it began to ask or, if it
-    /// has not asked, to connect.
+    /// What it asked last, and how many bytes of that have yet to go out.
     sent: Vec<u8>,
     unsent: usize,
+    /// When it last sent something or ended its sending; before that, when it began to connect.
     pub asked: Instant,
     messages: Vec<Message>,
     /// Which message is the first since something was asked.
@@ -294,7 +293,7 @@ impl Client {
     }
 
     /// Shuts down the sending side.
-    pub fn shut_down(&mut self) {
+    pub fn end_sending(&mut self) {
         let _ = self.stream.shutdown(Shutdown::Write); // If the server has closed, a read tells.
         self.asked = Instant::now();
     }
@@ -353,8 +352,7 @@ impl Client {
     /// Waits until the reply `is_right`, or the server has closed; returns whether it is. Where a
     /// machine is busy, a reply may come with pauses.
     pub fn reply_until(&mut self, patience: Duration, is_right: impl Fn(&str) -> bool) -> bool {
-        wait(slice::from_mut(self), patience, |clients| {
-            let client = &clients[0];
+        wait(slice::from_mut(self), patience, |client| {
             client.end.is_some() || client.has_replied() && is_right(&client.text())
         });
         is_right(&self.text())
@@ -394,8 +392,8 @@ impl Client {
         let nothing = || format!("nothing for {:.1} s", self.asked.elapsed().as_secs_f64());
         let end = self.end.clone().or_else(|| replies.is_empty().then(nothing));
         let got = shown.chain(end).collect::<Vec<_>>().join(", then ");
-        let sent = Some(Preview(&self.sent).to_string()).filter(|_| !self.sent.is_empty());
-        Attempt { sent: sent.unwrap_or_default(), got, is_over: self.end.is_some() }
+        let sent = (!self.sent.is_empty()).then(|| Preview(&self.sent).to_string());
+        Attempt { sent, got, is_over: self.end.is_some() }
     }
 
     pub fn failure(&self, expected: impl Display) -> Failure {
@@ -403,12 +401,12 @@ impl Client {
     }
 }
 
-/// Lets the clients send and receive until it is `done`, or at most for `patience`.
-pub(crate) fn wait(clients: &mut [Client], patience: Duration, done: impl Fn(&[Client]) -> bool) {
+/// Lets the clients send and receive until each is `done`, or at most for `patience`.
+pub fn wait(clients: &mut [Client], patience: Duration, done: impl Fn(&Client) -> bool) {
     let began = Instant::now();
     loop {
         clients.iter_mut().for_each(Client::send_and_receive);
-        if done(clients) || began.elapsed() >= patience {
+        if clients.iter().all(&done) || began.elapsed() >= patience {
             return;
         }
         match clients {
@@ -421,7 +419,7 @@ pub(crate) fn wait(clients: &mut [Client], patience: Duration, done: impl Fn(&[C
 
 /// The numbers in a text, and where each begins. A decimal number may have a point or a comma, and
 /// an exponent.
-pub(crate) fn numbers(text: &str, are_decimal: bool) -> Vec<(usize, &str)> {
+pub fn numbers(text: &str, are_decimal: bool) -> Vec<(usize, &str)> {
     let digits = |from: usize| text[from..].bytes().take_while(u8::is_ascii_digit).count();
     let (mut found, mut end) = (Vec::new(), 0);
     while let Some(distance) = text[end..].find(|char: char| char.is_ascii_digit()) {
@@ -443,6 +441,6 @@ pub(crate) fn numbers(text: &str, are_decimal: bool) -> Vec<(usize, &str)> {
 }
 
 /// The value of a number that [`numbers`] has found.
-pub(crate) fn value(number: &str) -> f64 {
+pub fn value(number: &str) -> f64 {
     number.replace(',', ".").parse().unwrap_or(f64::NAN)
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use echo::cli::EXERCISES;
 use shop::{Order, Product};
 use tests::checker::{Report, check};
-use tests::{Program, Server, program, taken_addr};
+use tests::{Program, Server, program, refusing_addr};
 
 /// How long the shops of this file take.
 const DELAY: Duration = Duration::from_millis(300);
@@ -125,6 +125,7 @@ fn what_cannot_be_guessed_is_shown_by_an_example() {
     let cases = [
         ("math", serve(true, math(&["JSON"])), r#"{"do":"somme","with":[1, 2, 3]}\n=\n"#),
         ("math", serve(true, math(&["no accent"])), r"ecart-type 1 2 3 =\n"),
+        ("math", serve(true, math(&["camel case"])), r"standardDeviation 1 2 3 =\n"),
         ("shop", shop(&["by name"]), r"take 3 of 1\n"),
     ];
     thread::scope(|scope| {
@@ -232,12 +233,15 @@ fn the_status_is_that_of_the_first_group_or_of_both() {
 fn a_failure_of_echo_says_what_came_with_a_hint_that_is_true() {
     let greets = |mut stream: TcpStream| {
         writeln!(stream, "welcome")?;
-        io::copy(&mut stream.try_clone()?, &mut stream).map(drop)
+        echo_all(stream)
     };
-    let never_ends = |mut stream: TcpStream| {
-        io::copy(&mut stream.try_clone()?, &mut stream)?;
-        thread::sleep(SECOND * 60);
-        Ok(())
+    let never_ends = |stream: TcpStream| {
+        echo_all(stream.try_clone()?)?;
+        drip(stream, b"", SECOND)
+    };
+    let once_a_client = |stream: TcpStream| {
+        by_line(|line: &str, mut stream: TcpStream| write!(stream, "{line}"))(stream.try_clone()?)?;
+        drip(stream, b"", SECOND)
     };
     let half_close = |mut stream: TcpStream| {
         let mut buffer = vec![0; 200_000];
@@ -279,14 +283,20 @@ fn a_failure_of_echo_says_what_came_with_a_hint_that_is_true() {
             "hint: no end: does it stop when a read returns 0 bytes?\n",
         ),
         ("echo", serve(true, half_close), "after the client has ended its sending?\n"),
+        ("echo", serve(false, echo_all), "hint: does each client have a thread, or a timer"),
         ("echo", say("\u{feff}bonjour\n"), "        hint: a byte-order mark came first\n"),
         (
             "echo",
-            once(|mut stream| io::copy(&mut stream.try_clone()?, &mut stream).map(drop)),
+            once(echo_all),
             "        hint: the first client has left, and the server with it\n- a string with",
         ),
     ];
-    check_texts(&cases);
+    thread::scope(|scope| {
+        scope.spawn(|| check_texts(&cases));
+        // None of its clients waits for another one.
+        let (_, text) = checked("echo", &serve(true, once_a_client), None);
+        assert!(!text.contains("thread"), "{text}");
+    });
 }
 
 #[test]
@@ -307,7 +317,24 @@ fn a_failure_of_the_others_says_what_came_with_a_hint_that_is_true() {
         }
         Ok(())
     };
+    let never_closes = |mut stream: TcpStream| {
+        for index in 0_u32.. {
+            writeln!(stream, "{}", index * 7919 % 97)?;
+            thread::sleep(SECOND);
+            stream.set_nonblocking(true)?;
+            if matches!(stream.read(&mut [0; 4096]), Ok(0)) {
+                break;
+            }
+            stream.set_nonblocking(false)?;
+        }
+        drip(stream, b"", SECOND)
+    };
     let cases = [
+        (
+            "random-stream",
+            serve(true, never_closes),
+            "    expected: the end of the stream\n         got: nothing for 2.",
+        ),
         ("random-stream", serve(true, shared_ticker), "hint: do all clients share one ticker?"),
         (
             "math",
@@ -335,6 +362,7 @@ fn a_failure_of_the_others_says_what_came_with_a_hint_that_is_true() {
              --say \"ecart",
         ),
         ("shop", shop(&["reads as it writes"]), "or does it wait for a lock that it holds?\n"),
+        ("shop", shop(&["keeps the lock"]), "or does it wait for a lock that it holds?\n"),
         ("shop", shop(&["waits for the client"]), "it must come unasked\n- an order is"),
         (
             "shop",
@@ -380,7 +408,7 @@ fn whatever_the_server_does_the_run_ends_and_shows_no_control_character() {
 
 #[test]
 fn where_nobody_listens_there_is_nothing_to_check() {
-    let (addr, _connection) = taken_addr();
+    let (addr, _connection) = refusing_addr("127.0.0.1");
     let error = format!("{:#}", check("echo", &addr, None, io::sink()).unwrap_err());
     assert!(error.starts_with(&format!("cannot connect to {addr}: ")), "{error}");
 }
@@ -449,6 +477,10 @@ fn a_server_that_dies_with_a_client_is_told_as_that() {
 /// Starts a server that answers one line so.
 fn say(answer: &'static str) -> String {
     serve(true, by_line(move |_: &str, mut stream: TcpStream| write!(stream, "{answer}")))
+}
+
+fn echo_all(mut stream: TcpStream) -> io::Result<()> {
+    io::copy(&mut stream.try_clone()?, &mut stream).map(drop)
 }
 
 fn at_the_end(mut stream: TcpStream) -> io::Result<()> {
@@ -626,6 +658,7 @@ fn answer(action: &str, numbers: &[f64], ways: &[&str]) -> Option<f64> {
     let [sum, average, deviation] = match ways {
         ["English", ..] => ["sum", "mean", "stddev"],
         ["no accent", ..] => ["somme", "moyenne", "ecart-type"],
+        ["camel case", ..] => ["sum", "average", "standardDeviation"],
         _ => ["somme", "moyenne", "écart-type"],
     };
     Some(match action {
@@ -646,7 +679,7 @@ fn shop(ways: &'static [&'static str]) -> String {
     let is = |way| ways.contains(&way);
     let product = |id, quantity, name: &str| Product { id, quantity, name: name.to_owned() };
     let stock = [product(1, 30, "Keyboard"), product(2, 3, "Mug of 35 cl"), product(3, 1, "Torch")];
-    let stock = Arc::new(RwLock::new(stock.to_vec()));
+    let stock = Arc::new(RwLock::new(Vec::from(stock)));
     serve(true, move |mut stream| {
         let mut input = BufReader::new(stream.try_clone()?);
         let show = |stock: &[Product]| -> String {
@@ -726,6 +759,9 @@ fn shop(ways: &'static [&'static str]) -> String {
             wait();
         }
         guard[found].quantity -= order.quantity;
+        if is("keeps the lock") {
+            mem::forget(guard);
+        }
         if is("never answers") {
             return Ok(());
         }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use echo::cli;
 use tests::{
     Lines, PATIENCE, Peer, Program, Server, at_terminal, cutting_forwarder, is_last, limited,
-    listen, program, serve, taken_addr, wait_until,
+    listen, program, refusing_addr, serve, wait_until,
 };
 
 /// One of the four, and what the tests need to know.
@@ -339,19 +339,24 @@ fn the_least_timeout_is_a_timeout() {
 
 #[test]
 fn without_a_server_a_client_says_how_to_start_it() {
-    let (addr, _connection) = taken_addr();
-    let reason = TcpStream::connect(&addr).expect_err("nobody listens");
-    for Exercise { name, client, .. } in ALL {
-        let mut command = Command::new(client);
-        command.args(["--addr", &addr]).env("RUST_BACKTRACE", "1");
-        let output = Program::spawn(&mut command).finish();
-        let error = format!(
-            "error: cannot connect to {addr}: {reason}\n\
-             start the server with: {} -- --addr {addr}",
-            cli::command(name, "server")
-        );
-        assert_eq!(output.stderr, error);
-        assert_eq!((output.status, output.stdout.as_str()), (Some(1), ""), "{name}");
+    for (host, quote) in [("127.0.0.1", ""), ("::1", "'")] {
+        if TcpListener::bind((host, 0)).is_err() {
+            continue; // This machine has no IPv6.
+        }
+        let (addr, _connection) = refusing_addr(host);
+        let reason = TcpStream::connect(&addr).expect_err("nobody listens");
+        for Exercise { name, client, .. } in ALL {
+            let mut command = Command::new(client);
+            command.args(["--addr", &addr]).env("RUST_BACKTRACE", "1");
+            let output = Program::spawn(&mut command).finish();
+            let error = format!(
+                "error: cannot connect to {addr}: {reason}\n\
+                 start the server with: {} -- --addr {quote}{addr}{quote}",
+                cli::command(name, "server")
+            );
+            assert_eq!(output.stderr, error);
+            assert_eq!((output.status, output.stdout.as_str()), (Some(1), ""), "{name}");
+        }
     }
 }
 

@@ -197,16 +197,6 @@ fn a_port_in_use_is_an_error_that_says_what_to_do() {
 }
 
 #[test]
-fn the_barest_server_is_a_whole_echo_server() {
-    let server = Program::start(program!("echo-barest"), &["127.0.0.1:0"]);
-    let listening = server.stdout.wait("listening on ");
-    let addr = listening.strip_prefix("listening on ").unwrap();
-    for message in ["bonjour", "encore"] {
-        assert_eq!(run(CLIENT, &["--addr", addr, message], "").stdout, message);
-    }
-}
-
-#[test]
 fn names_and_ipv6_are_addresses_too() {
     let mut addrs = vec!["localhost:0"];
     if TcpListener::bind("[::1]:0").is_ok() {
