@@ -1,5 +1,6 @@
-//! What the checker asks of `shop`. In a list only numbers matter: which of them is the quantity
-//! shows when it falls by what was ordered, and an order was carried out if a later list shows it.
+//! What the checker asks of `shop`. In a list only numbers matter: which of them is a product's
+//! quantity shows when it falls by what was ordered, and an order was carried out if a later list
+//! shows it.
 
 use std::slice;
 use std::time::{Duration, Instant};
@@ -16,6 +17,12 @@ const FIRST_LIST: Duration = Duration::from_secs(8);
 
 /// The shortest delay from which a lock can be told by the clock.
 const MIN_DELAY: Duration = Duration::from_millis(200);
+
+/// How many of a product are enough for all checks.
+const ENOUGH: i64 = 8;
+
+/// How many numbers after a product's id its quantity may come, or before it.
+const FAR: usize = 8;
 
 /// How many delays of the server a run may take, and how many of them the guesses.
 const DELAYS: u32 = 80;
@@ -34,22 +41,23 @@ const NO_WAIT: &str = "is there a wait between the check and the change?";
 const OVERLAP: &str = "the order's wait and the list's overlap: is each inside its lock?";
 const SAY: &str = "show how three of product 1 are ordered, such as --say '1 3\\n'";
 
-/// A row of a list: its numbers.
-type Row = Vec<i64>;
+/// A number of a list, and the letters between it and the one before it.
+type Cell = (String, i64);
 
-/// Which number of a row is the quantity. A name may hold numbers, too, so what stands after it is
-/// counted from the end.
-#[derive(Clone, Copy)]
-enum Column {
-    Second,
-    FromEnd(usize),
+/// A product, and how its quantity is found in a list.
+struct Product {
+    id: i64,
+    /// The numbers from its id to its quantity, or the other way round, and the letters between
+    /// them. The quantity itself is `None`.
+    cells: Vec<(String, Option<i64>)>,
+    /// How many places before it look the same.
+    before: usize,
 }
 
 /// What was learnt from the first order that a later list shows.
 struct Dialect {
     /// How an order is written, with `{id}` and `{quantity}`.
     order: String,
-    column: Column,
     /// What comes at once, before the answer itself, as `One moment…` does.
     notice: Option<String>,
     /// From the order to the end of its answer, in delays.
@@ -63,11 +71,10 @@ pub struct Shop {
     dialect: Option<Dialect>,
     /// How long the shop takes for a list; zero before the first one.
     delay: Duration,
-    /// The rows that the first two lists have in common: what changes though nothing was ordered,
-    /// such as the time in a greeting, is no product.
-    products: Vec<Row>,
-    /// How many rows a list has at least.
-    rows: usize,
+    /// Those that were ordered, so that it is known where their quantities are.
+    products: Vec<Product>,
+    /// How many numbers a list has at least.
+    numbers: usize,
     /// The fewest that were left in any list.
     lowest: i64,
     /// Whether nothing comes any more.
@@ -77,7 +84,7 @@ pub struct Shop {
 impl Exercise for Shop {
     const ASKED: &'static [Check<Self>] = &[
         ("the list comes, after a wait", |shop| {
-            shop.products = shop.list()?.1;
+            shop.list()?;
             let got = format!("one in {:.3} s", shop.delay.as_secs_f64());
             let hint = "make the simulated database slower, and start the server again";
             ensure(shop.delay >= MIN_DELAY, || {
@@ -110,7 +117,8 @@ impl Exercise for Shop {
             })
         }),
         ("an order of too many is refused, and changes nothing", |shop| {
-            let (mut buyers, id, before) = shop.buyers(1, 0)?;
+            let (mut buyers, list) = shop.lists(1)?;
+            let (id, before) = shop.least(&list)?;
             shop.buy(&mut buyers, id, before + 1)?;
             let after = shop.left(id)?;
             ensure(after == before, || {
@@ -151,10 +159,8 @@ impl Exercise for Shop {
             })
         }),
         ("two buyers of all that is left: one gets it", |shop| {
-            shop.dialect()?;
             let (mut buyers, list) = shop.lists(3)?;
-            let products = shop.quantities(&list).into_iter().filter(|(_, left)| *left > 0);
-            let (id, left) = products.min_by_key(|(_, left)| *left).map_or_else(sold_out, Ok)?;
+            let (id, left) = shop.least(&list)?;
             // Both wait while another order is carried out, and are let in together.
             let ((other, _), mut others) = (shop.most(&list, 2)?, buyers.split_off(2));
             shop.order(&mut others, other, 1)?;
@@ -189,7 +195,8 @@ impl Exercise for Shop {
         ("orders of nothing, of less, and of no product are refused", |shop| {
             let (mut buyers, list) = shop.lists(1)?;
             let (id, before) = shop.most(&list, 0)?;
-            let unknown = list.iter().map(|row| row[0]).max().unwrap_or(0).saturating_add(1);
+            let unknown =
+                list.iter().map(|(_, number)| *number).max().unwrap_or(0).saturating_add(1);
             for (id, quantity) in [(unknown, 1), (id, 0), (id, -1)] {
                 if buyers[0].end.is_some() {
                     buyers = shop.lists(1)?.0;
@@ -233,7 +240,8 @@ impl Shop {
     pub fn new(target: Target, example: Option<&str>) -> Result<Self> {
         let example = example.map(order_of_example).transpose()?;
         let (dialect, delay, products) = (None, Duration::ZERO, Vec::new());
-        Ok(Self { target, example, dialect, delay, products, rows: 2, lowest: 0, is_stuck: false })
+        let (numbers, lowest, is_stuck) = (4, 0, false); // Two products or more.
+        Ok(Self { target, example, dialect, delay, products, numbers, lowest, is_stuck })
     }
 
     fn dialect(&self) -> Outcome<&Dialect> {
@@ -270,23 +278,23 @@ impl Shop {
     }
 
     /// A new client and its list.
-    fn list(&mut self) -> Outcome<(Client, Vec<Row>)> {
+    fn list(&mut self) -> Outcome<(Client, Vec<Cell>)> {
         let (mut clients, list) = self.lists(1)?;
         Ok((clients.remove(0), list))
     }
 
     /// New clients, all at once, and the list of the first.
-    fn lists(&mut self, count: usize) -> Outcome<(Vec<Client>, Vec<Row>)> {
+    fn lists(&mut self, count: usize) -> Outcome<(Vec<Client>, Vec<Cell>)> {
         need(!self.is_stuck, "nothing comes any more")?;
         let is_first = self.delay.is_zero();
         let patience = if is_first { FIRST_LIST } else { self.patience(count + 1) };
         let mut clients = self.target.connect_all(count)?;
         wait(&mut clients, patience, |client| {
-            let has_list = || rows(&client.text()).len() >= self.rows;
+            let has_list = || cells(&client.text()).len() >= self.numbers;
             client.end.is_some() || client.has_replied() && has_list()
         });
-        let lists: Vec<_> = clients.iter().map(|client| rows(&client.text())).collect();
-        if let Some(at) = lists.iter().position(Vec::is_empty) {
+        let lists: Vec<_> = clients.iter().map(|client| cells(&client.text())).collect();
+        if let Some(at) = lists.iter().position(|list| list.len() < 2) {
             let client = &mut clients[at];
             let failure = client.failure("a list of products, with their numbers");
             self.is_stuck = client.end.is_none();
@@ -294,7 +302,7 @@ impl Shop {
                 return Err(failure.hint(self.is_stuck, HELD).into());
             }
             client.ask(&["\n"]);
-            let speaks_second = !rows(&client.reply(2 * ANSWER)).is_empty();
+            let speaks_second = cells(&client.reply(2 * ANSWER)).len() >= 2;
             let hint = "the list came when something had been sent: it must come unasked";
             return Err(failure
                 .hint(speaks_second, hint)
@@ -302,7 +310,7 @@ impl Shop {
                 .into());
         }
         for list in &lists {
-            self.rows = self.rows.min(list.len());
+            self.numbers = self.numbers.min(list.len());
             let lowest = self.quantities(list).into_iter().map(|(_, left)| left).min();
             self.lowest = self.lowest.min(lowest.unwrap_or(0));
         }
@@ -315,45 +323,64 @@ impl Shop {
         Ok((clients, lists.into_iter().next().unwrap_or_default()))
     }
 
-    /// Finds out how an order is written, and which number is the quantity.
+    /// Finds out how an order is written, and where the quantities of two products are, of one of
+    /// which there is enough for all checks.
     fn learn(&mut self) -> Outcome {
         let (mut client, mut before) = self.list()?;
-        // There is surely enough of it, and its row has the most numbers: so it shows whether the
-        // quantity comes before or after those of a name.
-        let least = |row: &Row| row[1..].iter().min().copied();
-        self.products.retain(|row| before.contains(row));
-        let products = self.products.iter();
-        let best = products.max_by_key(|row| (least(row) > Some(0), row.len(), least(row)));
-        let id = best.map_or(0, |row| row[0]);
+        let ids = ids(&client.text());
         let of_table = || EXAMPLES.iter().filter_map(|it| order_of_example(it).ok()).collect();
-        let guesses = self.example.clone().map_or_else(of_table, |order| vec![order]);
+        let orders = self.example.clone().map_or_else(of_table, |order| vec![order]);
+        let guesses = |id, count| orders.iter().take(count).map(move |order| (order, id));
+        let unlikely = ids.iter().skip(1).take(4).flat_map(|id| guesses(*id, 3));
+        let guesses = guesses(ids[0], orders.len()).chain(unlikely);
         let (began, mut attempts) = (Instant::now(), Vec::new());
-        for order in guesses {
+        for (order, id) in guesses {
             if began.elapsed() > LEARN + LEARN_DELAYS * self.delay {
                 break;
             }
-            client.ask(&packets(&order, id, 1));
+            let quantity = if id == 1 { 2 } else { 1 }; // Another number, or the order would not show.
+            client.ask(&packets(order, id, quantity));
             let (notice, took) = self.hear(&mut client);
             attempts.push(client.attempt());
             let (next, after) = self.list().map_err(|stop| {
                 let stop = stop.after(&attempts, self.target.is_gone);
                 stop.and_hint(!self.is_stuck, SAY)
             })?;
-            if let Some(column) = fallen(&before, &after, id) {
+            if let Some(product) = ordered(&before, &after, id, quantity) {
                 self.is_stuck = client.reply(ANSWER).is_empty();
                 ensure(!self.is_stuck, || {
                     let hint = "a later list shows the order, but no answer came";
                     client.failure("a confirmation").hint(true, hint)
                 })?;
-                self.dialect = Some(Dialect { order, column, notice, took });
-                return Ok(());
+                self.products.push(product);
+                self.dialect = Some(Dialect { order: order.clone(), notice, took });
+                return self.learn_others(after);
             }
             (client, before) = (next, after);
         }
-        let expected = format!("an order of one of product {id}, and a later list that shows it");
+        let expected = format!("an order of product {}, and a later list that shows it", ids[0]);
         let hint = "no quantity has fallen by what was ordered";
         let stop = Stop::from(Failure::of_attempts(expected, attempts).hint(true, hint));
         Err(stop.and_hint(self.example.is_none(), SAY))
+    }
+
+    /// Orders one of each of the next products, until two are known, and enough of one of them.
+    fn learn_others(&mut self, mut list: Vec<Cell>) -> Outcome {
+        let first = self.products[0].id;
+        let mut ids: Vec<i64> = list.iter().map(|(_, id)| *id).filter(|id| *id != first).collect();
+        ids.sort_by_key(|id| id.abs_diff(first));
+        ids.dedup();
+        for id in ids.into_iter().take(8) {
+            let most = self.quantities(&list).into_iter().map(|(_, left)| left).max();
+            if self.products.len() > 1 && most >= Some(ENOUGH) {
+                break;
+            }
+            let (mut buyers, before) = self.lists(1)?;
+            self.buy(&mut buyers, id, 1)?;
+            list = self.list()?.1;
+            self.products.extend(ordered(&before, &list, id, 1));
+        }
+        Ok(())
     }
 
     /// Waits for the answer to the first order. Where something comes at once, the answer itself
@@ -403,25 +430,17 @@ impl Shop {
         })
     }
 
-    /// Each product of a list, and how many are left of it.
-    fn quantities(&self, list: &[Row]) -> Vec<(i64, i64)> {
-        let Some(Dialect { column, .. }) = self.dialect else { return Vec::new() };
-        let is_product = |row: &&Row| self.products.iter().any(|product| product[0] == row[0]);
-        let quantity = |row: &Row| {
-            let at = match column {
-                Column::Second => 1,
-                Column::FromEnd(at) => row.len().checked_sub(at + 1)?,
-            };
-            Some((row[0], *row.get(at)?))
-        };
-        list.iter().filter(is_product).filter_map(quantity).collect()
+    /// Each product that is known, and how many are left of it; one that is sold out may be missing.
+    fn quantities(&self, list: &[Cell]) -> Vec<(i64, i64)> {
+        let quantity = |product: &Product| (product.id, product.left(list).unwrap_or(0));
+        self.products.iter().map(quantity).collect()
     }
 
-    /// How many of a product a new list shows; a product that is sold out may be missing.
+    /// How many of a product a new list shows.
     fn left(&mut self, id: i64) -> Outcome<i64> {
         let (_, list) = self.list()?;
         let of_id = self.quantities(&list).into_iter().find(|(known, _)| *known == id);
-        Ok(of_id.map_or(0, |(_, quantity)| quantity))
+        Ok(of_id.map_or(0, |(_, left)| left))
     }
 
     fn expect_left(&mut self, client: &Client, id: i64, expected: i64) -> Outcome {
@@ -433,11 +452,19 @@ impl Shop {
     }
 
     /// The product of which most are left, and at least so many.
-    fn most(&self, list: &[Row], at_least: i64) -> Outcome<(i64, i64)> {
+    fn most(&self, list: &[Cell], at_least: i64) -> Outcome<(i64, i64)> {
         self.dialect()?;
         let quantities = self.quantities(list).into_iter();
         let enough = quantities.filter(|(_, left)| (at_least..i64::MAX).contains(left));
         enough.max_by_key(|(_, left)| *left).map_or_else(sold_out, Ok)
+    }
+
+    /// The product of which fewest are left, but not none.
+    fn least(&self, list: &[Cell]) -> Outcome<(i64, i64)> {
+        self.dialect()?;
+        let quantities = self.quantities(list).into_iter();
+        let some = quantities.filter(|(_, left)| (1..i64::MAX).contains(left));
+        some.min_by_key(|(_, left)| *left).map_or_else(sold_out, Ok)
     }
 }
 
@@ -460,7 +487,8 @@ fn packets(order: &str, id: i64, quantity: i64) -> Vec<String> {
 fn order_of_example(example: &str) -> Result<String> {
     let found = numbers(example, false);
     let end_of = |wanted| {
-        let mut ends = found.iter().rev().filter(|(_, it)| it.trim_start_matches('-') == wanted);
+        let mut ends =
+            found.iter().rev().filter(|(_, it)| it.trim_start_matches(['-', '0']) == wanted);
         ends.next().map(|(at, number)| at + number.len())
     };
     let places = end_of("1").zip(end_of("3"));
@@ -474,24 +502,73 @@ fn order_of_example(example: &str) -> Result<String> {
     Ok(order)
 }
 
-/// The rows of a list: pieces with two numbers or more, between line ends or, where a list has
-/// other ends, between those.
-fn rows(text: &str) -> Vec<Row> {
-    let row = |piece: &str| -> Row {
-        numbers(piece, false).iter().filter_map(|(_, number)| number.parse().ok()).collect()
+fn cells(text: &str) -> Vec<Cell> {
+    let mut end = 0;
+    let cell = |(start, number): (usize, &str)| {
+        let letters = text[end..start].chars().filter(|char| char.is_alphabetic()).collect();
+        end = start + number.len();
+        Some((letters, number.parse().ok()?))
     };
-    let pieces =
-        |end: &str| -> Vec<Row> { text.split(end).map(row).filter(|row| row.len() >= 2).collect() };
-    let ends = ["\n", "}", ")", "]", "\n\n", ";", "|"];
-    let at_least = |count| ends.iter().map(|end| pieces(end)).find(|rows| rows.len() >= count);
-    let found = at_least(2).or_else(|| at_least(1));
-    found.unwrap_or_else(|| row(text).chunks_exact(2).map(<[i64]>::to_vec).collect())
+    numbers(text, false).into_iter().filter_map(cell).collect()
 }
 
-/// The column in which the quantity of `id` has fallen by one.
-fn fallen(before: &[Row], after: &[Row], id: i64) -> Option<Column> {
-    let of = |list: &[Row]| list.iter().find(|row| row[0] == id).cloned();
-    let (old, new) = (of(before)?, of(after)?);
-    let at = old.iter().zip(&new).position(|(old, new)| new.checked_add(1) == Some(*old))?;
-    Some(if at == 1 { Column::Second } else { Column::FromEnd(new.len() - at - 1) })
+/// What may be ids, the likeliest first: 1; what lines begin with, from the middle of the list on,
+/// for other lines may stand above and below the products; all other numbers.
+fn ids(list: &str) -> Vec<i64> {
+    let all = |text: &str| cells(text).into_iter().map(|(_, number)| number);
+    let mut likely: Vec<i64> = list.lines().filter_map(|line| all(line).next()).collect();
+    let middle = likely.len() / 2;
+    likely.rotate_left(middle);
+    let mut ids = Vec::new();
+    for id in all(list).filter(|id| *id == 1).chain(likely).chain(all(list)) {
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    ids
+}
+
+/// The product whose quantity has fallen by what was ordered.
+fn ordered(before: &[Cell], after: &[Cell], id: i64, quantity: i64) -> Option<Product> {
+    let places = (0..before.len()).filter(|place| before[*place].1 == id);
+    let pairs = places.flat_map(|place| (0..before.len()).map(move |at| (place, at)));
+    let products = pairs.filter(|(place, at)| (1..=FAR).contains(&place.abs_diff(*at)));
+    let fallen = products.filter_map(|(place, at)| {
+        let (product, left) = (Product::at(before, place, at)?, before[at].1);
+        let has_fallen = left.checked_sub(product.left(after)?) == Some(quantity);
+        // A total has fallen, too, but is greater. An id may be another one's quantity.
+        has_fallen.then_some(((left, place.abs_diff(at), place > at), product))
+    });
+    fallen.min_by_key(|(key, _)| *key).map(|(_, product)| product)
+}
+
+impl Product {
+    /// The product whose id and quantity stand at these places.
+    fn at(list: &[Cell], id: usize, quantity: usize) -> Option<Self> {
+        let start = id.min(quantity);
+        let masked = |at: usize| (list[at].0.clone(), Some(list[at].1).filter(|_| at != quantity));
+        let cells = (start..=id.max(quantity)).map(masked).collect();
+        let mut product = Self { id: list[id].1, cells, before: 0 };
+        product.before = product.places(list).iter().position(|place| *place == start)?;
+        Some(product)
+    }
+
+    /// Where a list looks as it does from this product's id to its quantity.
+    fn places(&self, list: &[Cell]) -> Vec<usize> {
+        let is_alike = |(_, window): &(usize, &[Cell])| {
+            let mut pairs = self.cells.iter().zip(*window).enumerate();
+            pairs.all(|(index, ((letters, number), there))| {
+                (index == 0 || *letters == there.0) && number.is_none_or(|it| it == there.1)
+            })
+        };
+        let windows = list.windows(self.cells.len()).enumerate();
+        windows.filter(is_alike).map(|(place, _)| place).collect()
+    }
+
+    /// How many a list shows; `None` if the product is missing.
+    fn left(&self, list: &[Cell]) -> Option<i64> {
+        let quantity = self.cells.iter().position(|(_, number)| number.is_none())?;
+        let place = *self.places(list).get(self.before)?;
+        Some(list[place + quantity].1)
+    }
 }
