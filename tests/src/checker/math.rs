@@ -41,6 +41,9 @@ const EXAMPLES: &[&str] = &[
     "somme\x001\x002\x003\0=", "somme\x001 2 3\0=", "somme 1 2 3 =", "somme 1,2,3=",
 ];
 
+/// The most numbers that may follow the answer.
+const MAX_AFTER: usize = 10;
+
 const SAY: &str = "show how the sum of 1, 2 and 3 is asked, such as --say 'somme 1 2 3 =\\n'";
 
 /// How a question is written.
@@ -94,6 +97,8 @@ pub struct Math {
     /// The layout and the name of the sum in the example that was given.
     example: Option<(Layout, String)>,
     layout: Option<Layout>,
+    /// How many numbers follow the answer in a reply: a count, for example, or those of a menu.
+    after: usize,
     /// What the server calls the statement's actions.
     names: HashMap<&'static str, String>,
     decimal_mark: &'static str,
@@ -134,17 +139,18 @@ impl Exercise for Math {
             let mut client = math.target.connect_greeted()?;
             client.ask(&question[..at]);
             client.pause(GUESS);
-            ensure(!is_answer(&client.text(), &[42.0]), || client.failure("no answer yet"))?;
+            let text = client.text();
+            ensure(!is_answer(&text, math.after, &[42.0]), || client.failure("no answer yet"))?;
             client.ask(&question[at..]);
-            expect(&mut client, 42.0)
+            math.expect(&mut client, 42.0)
         }),
         ("the next question on a connection takes its own numbers alone", |math| {
             let mut client = math.begin("max", "40 50")?;
-            expect(&mut client, 50.0)?;
+            math.expect(&mut client, 50.0)?;
             client.ask(&math.question("max", "1 2")?);
-            let outcome = expect(&mut client, 2.0);
+            let outcome = math.expect(&mut client, 2.0);
             // A server may well answer one question a client.
-            if client.end.is_some() || answer(&client.text()).is_none() {
+            if client.end.is_some() || answer(&client.text(), math.after).is_none() {
                 return Ok(());
             }
             outcome.map_err(|stop| stop.and_hint(true, "are the numbers forgotten after `=`?"))
@@ -156,10 +162,10 @@ impl Exercise for Math {
             let mut client = math.target.connect_greeted()?;
             client.ask(begun);
             let mut other = math.begin("max", "10 20")?;
-            let outcome = expect(&mut other, 20.0);
+            let outcome = math.expect(&mut other, 20.0);
             let is_silent = other.replies().is_empty() && other.end.is_none();
             client.ask(rest);
-            let own = expect(&mut client, 50.0); // In any case: nothing must be left for the next check.
+            let own = math.expect(&mut client, 50.0); // In any case: nothing must be left for the next check.
             outcome.and(own).map_err(|stop| {
                 let hint = if is_silent { AT_ONCE } else { "are their numbers kept apart?" };
                 stop.and_hint(true, hint)
@@ -172,8 +178,8 @@ impl Exercise for Math {
             client.pause(GUESS / 2);
             drop(client);
             let mut next = math.begin("max", "4 5")?;
-            expect(&mut next, 5.0).map_err(|stop| {
-                let is_wrong = answer(&next.text()).is_some();
+            math.expect(&mut next, 5.0).map_err(|stop| {
+                let is_wrong = answer(&next.text(), math.after).is_some();
                 stop.and_hint(is_wrong, "is what one client sent kept for the next?")
             })
         }),
@@ -193,7 +199,8 @@ impl Exercise for Math {
                 line.parse::<f64>().is_ok_and(|number| (number - 5.0 / 3.0).abs() < 1e-12)
             });
             ensure(is_exact, || {
-                let has_comma = answer(&client.text()).is_some_and(|shown| shown.contains(','));
+                let has_comma =
+                    answer(&client.text(), math.after).is_some_and(|shown| shown.contains(','));
                 client.failure("1.6666666666666667").hint(has_comma, "it has a comma")
             })
         }),
@@ -202,7 +209,7 @@ impl Exercise for Math {
             let (first, second) = question.split_at(question.rfind("12").unwrap_or_default() + 1);
             let mut client = math.target.connect_greeted()?;
             client.ask(&[first, second]);
-            expect(&mut client, 17.0)
+            math.expect(&mut client, 17.0)
         }),
         // These ask as our pages do, which may end a server that takes questions otherwise.
         ("tokens may be on one line or on several, with LF or CR LF", |math| {
@@ -239,8 +246,8 @@ impl Exercise for Math {
 impl Math {
     pub fn new(target: Target, example: Option<&str>) -> Result<Self> {
         let example = example.map(Layout::of_example).transpose()?;
-        let (names, decimal_mark) = (HashMap::new(), ".");
-        Ok(Self { target, example, layout: None, names, decimal_mark, reads_tokens: false })
+        let (layout, after, names, decimal_mark) = (None, 0, HashMap::new(), ".");
+        Ok(Self { target, example, layout, after, names, decimal_mark, reads_tokens: false })
     }
 
     /// Finds out how a question is written: with `max`, the same word in French and in English,
@@ -251,6 +258,7 @@ impl Math {
         let all: Vec<Layout> = EXAMPLES.iter().filter_map(|it| of_table(it).ok()).collect();
         let usual = &all[..8];
         let example = self.example.clone();
+        let is_guess = example.is_none();
         let guesses = match &example {
             Some((layout, name)) => {
                 let action = action_called(name).unwrap_or("somme");
@@ -276,17 +284,18 @@ impl Math {
                 }
                 let understands = self.understands(layout, action, name, patience, &mut attempts);
                 let is_gone = self.target.is_gone;
-                if understands.map_err(|stop| stop.after(&attempts, is_gone).and_hint(true, SAY))? {
+                let told = |stop: Stop| stop.after(&attempts, is_gone).and_hint(is_guess, SAY);
+                if understands.map_err(told)? {
                     self.layout = Some(layout.clone());
                     self.names.insert(action, name.to_owned());
                     return Ok(());
                 }
             }
         }
-        Err(Failure::of_attempts("a right answer", attempts).hint(true, SAY).into())
+        Err(Failure::of_attempts("a right answer", attempts).hint(is_guess, SAY).into())
     }
 
-    /// Whether two questions are answered right.
+    /// Whether two questions are answered right, in the same place of the reply.
     fn understands(
         &mut self,
         layout: &Layout,
@@ -295,16 +304,20 @@ impl Math {
         patience: Duration,
         attempts: &mut Vec<Attempt>,
     ) -> Outcome<bool> {
-        for numbers in ["4 27 14", "31 8 6"] {
+        let mut places: Vec<usize> = (0..MAX_AFTER).collect();
+        for numbers in ["4 14 27", "31 8 6"] {
             let answers = answers(action, numbers);
             let mut client = self.target.connect_greeted()?;
             client.ask(&layout.packets(name, numbers));
-            let is_right = client.reply_until(patience, |reply| is_answer(reply, &answers));
+            let is_right = |reply: &str, after: &usize| is_answer(reply, *after, &answers);
+            client.reply_until(patience, |reply| places.iter().any(|after| is_right(reply, after)));
+            places.retain(|after| is_right(&client.text(), after));
             attempts.push(client.attempt());
-            if !is_right {
+            if places.is_empty() {
                 return Ok(false);
             }
         }
+        self.after = places[0];
         Ok(true)
     }
 
@@ -326,11 +339,11 @@ impl Math {
             })?;
             client.ask(&layout.packets(&name, numbers));
             let patience = if attempts.is_empty() { ANSWER } else { 2 * GUESS };
-            if client.reply_until(patience, |reply| is_answer(reply, &answers)) {
+            if client.reply_until(patience, |reply| is_answer(reply, self.after, &answers)) {
                 self.names.insert(action, name);
                 return Ok(());
             }
-            if answer(&client.text()).is_some() {
+            if answer(&client.text(), self.after).is_some() {
                 wrong = wrong.or_else(|| Some(client.failure(&expected)));
             }
             attempts.push(client.attempt());
@@ -343,6 +356,9 @@ impl Math {
     fn names_to_try(&self, action: &str) -> Vec<String> {
         if let Some(name) = self.names.get(action) {
             return vec![name.clone()];
+        }
+        if self.names.values().any(|name| name.parse::<u8>().is_ok()) {
+            return (0..10).map(|number| number.to_string()).collect(); // They are those of a menu.
         }
         let mut languages = names(action);
         let sum = self.names.get("somme").map(|name| name.to_lowercase()).unwrap_or_default();
@@ -376,7 +392,13 @@ impl Math {
 
     /// A new client asks, and gets the answer.
     fn ask(&mut self, action: &str, numbers: &str, answer: f64) -> Outcome {
-        expect(&mut self.begin(action, numbers)?, answer)
+        let mut client = self.begin(action, numbers)?;
+        self.expect(&mut client, answer)
+    }
+
+    fn expect(&self, client: &mut Client, answer: f64) -> Outcome {
+        let is_right = client.reply_until(ANSWER, |reply| is_answer(reply, self.after, &[answer]));
+        ensure(is_right, || client.failure(format!("the answer {}", round(answer))))
     }
 
     fn need_tokens(&self) -> Outcome {
@@ -425,18 +447,13 @@ fn answers(action: &str, numbers: &str) -> Vec<f64> {
     }
 }
 
-fn expect(client: &mut Client, answer: f64) -> Outcome {
-    let is_right = client.reply_until(ANSWER, |reply| is_answer(reply, &[answer]));
-    ensure(is_right, || client.failure(format!("the answer {}", round(answer))))
+/// The number of a reply that so many others follow, as it is shown.
+fn answer(reply: &str, after: usize) -> Option<&str> {
+    numbers(reply, true).iter().nth_back(after).map(|(_, number)| *number)
 }
 
-/// The last number of a reply, as it is shown.
-fn answer(reply: &str) -> Option<&str> {
-    numbers(reply, true).last().map(|(_, number)| *number)
-}
-
-fn is_answer(reply: &str, answers: &[f64]) -> bool {
-    answer(reply).is_some_and(|shown| answers.iter().any(|answer| shows(shown, *answer)))
+fn is_answer(reply: &str, after: usize, answers: &[f64]) -> bool {
+    answer(reply, after).is_some_and(|shown| answers.iter().any(|answer| shows(shown, *answer)))
 }
 
 /// Whether `shown` is `exact` to the digits that it shows, rounded or cut off; only a whole number

@@ -19,6 +19,8 @@ pub struct RandomStream {
     unread: Option<Client>,
     /// The numbers that came to each client, as they were written.
     streams: Vec<Vec<String>>,
+    /// Whether numbers before the last of each message are random: a rank or a date may follow.
+    earlier_are_random: bool,
     /// Something that came with a number.
     message: Option<String>,
 }
@@ -42,7 +44,10 @@ impl Exercise for RandomStream {
                     break;
                 }
             }
-            stream.streams.push(drawn(&stream.clients.remove(0)));
+            let client = stream.clients.remove(0);
+            stream.message = client.replies().last().map(Message::text); // The first may be a greeting.
+            stream.earlier_are_random = (1..10).any(|after| are_random(&client, after));
+            stream.streams.push(drawn(&client));
             ensure(are_seconds(&gaps), || {
                 Failure::new("eight numbers, a second apart", format!("after {gaps:.2?} s"))
             })
@@ -60,7 +65,7 @@ impl Exercise for RandomStream {
             let all = |test: fn(&[String]) -> bool| stream.streams.iter().all(|n| test(&n[1..]));
             let are_constant = all(|numbers| numbers.iter().all(|number| *number == numbers[0]));
             let are_counters = stream.streams.iter().any(|n| n.len() > 4) && all(counts);
-            ensure(!are_constant && !are_counters, || {
+            ensure(stream.earlier_are_random || !are_constant && !are_counters, || {
                 let got: Vec<_> = stream.streams.iter().map(|numbers| numbers.join(" ")).collect();
                 Failure::new("numbers that differ, and do not count", got.join("; "))
                     .hint(are_constant, "is each number drawn anew?")
@@ -122,7 +127,8 @@ impl Exercise for RandomStream {
 
 impl RandomStream {
     pub fn new(target: Target) -> Self {
-        Self { target, clients: Vec::new(), unread: None, streams: Vec::new(), message: None }
+        let (clients, unread, streams, message) = (Vec::new(), None, Vec::new(), None);
+        Self { target, clients, unread, streams, earlier_are_random: false, message }
     }
 
     fn need_clients(&self, count: usize) -> Outcome {
@@ -167,21 +173,29 @@ impl RandomStream {
 
 /// The numbers since the client asked for something.
 fn drawn(client: &Client) -> Vec<String> {
-    client.replies().iter().filter_map(number).collect()
+    client.replies().iter().filter_map(|message| number(message, 0)).collect()
 }
 
 /// How many seconds are between the eight numbers of a client up to the `count`th.
 fn gaps_before(client: &Client, count: usize) -> Vec<f64> {
-    let messages = client.replies().iter().filter(|message| number(message).is_some());
+    let messages = client.replies().iter().filter(|message| number(message, 0).is_some());
     let times: Vec<Instant> = messages.map(|message| message.began).collect();
     let last = &times[count - 8..count];
     last.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect()
 }
 
-/// The last number of a message.
-fn number(message: &Message) -> Option<String> {
+/// The number of a message that so many others follow.
+fn number(message: &Message, after: usize) -> Option<String> {
     let text = message.text();
-    numbers(&text, true).pop().map(|(_, number)| number.to_owned())
+    numbers(&text, true).iter().nth_back(after).map(|(_, number)| (*number).to_owned())
+}
+
+/// Whether the numbers that so many others follow change more than once, as a minute does not,
+/// and do not count.
+fn are_random(client: &Client, after: usize) -> bool {
+    let messages = client.replies().iter().skip(1);
+    let numbers: Vec<_> = messages.filter_map(|message| number(message, after)).collect();
+    numbers.windows(2).filter(|pair| pair[0] != pair[1]).count() > 1 && !counts(&numbers)
 }
 
 /// Whether numbers so far apart come every second: all are a second apart on average, within a
@@ -195,7 +209,8 @@ fn are_seconds(gaps: &[f64]) -> bool {
 fn counts(numbers: &[String]) -> bool {
     let values: Vec<f64> = numbers.iter().map(|number| value(number)).collect();
     let steps: Vec<f64> = values.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    let is_same = |step: &&f64| (**step - steps[1]).abs() < 1e-9 && **step != 0.0;
+    // The seconds of a clock may have decimals.
+    let is_same = |step: &&f64| (**step - steps[1]).abs() <= 0.05 * step.abs() && **step != 0.0;
     steps.iter().all(|step| *step > 0.0)
         || steps.iter().all(|step| *step < 0.0)
         || steps.len() > 5 && steps.iter().filter(is_same).count() >= steps.len() - 1

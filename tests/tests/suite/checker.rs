@@ -103,11 +103,13 @@ fn right_servers_pass_however_they_write() {
             numbers(move |i| (i, format!("{{\"rank\":{i},\"number\":{}}}", random(i)))),
             &[],
         ),
+        ("random-stream", numbers(move |i| (i, format!("{} (number {i})\n", random(i)))), &[]),
         ("math", serve(true, math(&["a decimal comma"])), &[]),
         ("math", serve(true, math(&["a token a line", "n - 1"])), &[]),
         ("math", serve(true, math(&["many questions", "says when it is wrong"])), &[]),
         ("math", serve(true, math(&["English", "labels", "greets", "two decimals"])), &[]),
         ("math", serve(true, math(&["commas", "labels"])), &[]),
+        ("math", serve(true, math(&["a token a line", "a count and a menu"])), &[]),
         ("shop", shop(&[]), &[]),
         ("shop", shop(&["a table", "one moment"]), &[]),
         ("shop", shop(&["JSON", "on two lines"]), &[]),
@@ -126,6 +128,7 @@ fn what_cannot_be_guessed_is_shown_by_an_example() {
         ("math", serve(true, math(&["JSON"])), r#"{"do":"somme","with":[1, 2, 3]}\n=\n"#),
         ("math", serve(true, math(&["no accent"])), r"ecart-type 1 2 3 =\n"),
         ("math", serve(true, math(&["camel case"])), r"standardDeviation 1 2 3 =\n"),
+        ("math", serve(true, math(&["a number each"])), r"1 1 2 3 =\n"),
         ("shop", shop(&["by name"]), r"take 3 of 1\n"),
     ];
     thread::scope(|scope| {
@@ -138,7 +141,7 @@ fn what_cannot_be_guessed_is_shown_by_an_example() {
         // Without it, the failure says what was tried, and how to show one.
         scope.spawn(|| {
             let (_, text) = checked("math", &serve(true, math(&["JSON"])), None);
-            let sent = "        sent: \"max\\n4\\n27\\n14\\n=\\n\", and for ";
+            let sent = "        sent: \"max\\n4\\n14\\n27\\n=\\n\", and for ";
             assert!(text.contains(sent), "{text}");
             assert!(text.contains(" is asked, such as --say 'somme 1 2 3 =\\n'\n"), "{text}");
         });
@@ -178,6 +181,11 @@ fn each_mistake_fails_its_own_checks() {
         ),
         ("random-stream", numbers(|i| (i, "42\n".to_owned())), &["the numbers are"]),
         ("random-stream", numbers(|i| (i, format!("{i}\n"))), &["the numbers are"]),
+        (
+            "random-stream",
+            numbers(|i| (i, format!("42 at 9:{:02}:{i}\n", i / 4))),
+            &["the numbers are"],
+        ),
         (
             "random-stream",
             serve(true, one_number),
@@ -643,6 +651,9 @@ fn math(
             let label = if is("labels") { "The answer to 3 questions or fewer is " } else { "" };
             let sign = if is("a decimal comma") { "," } else { "." };
             writeln!(stream, "{label}{}", answer.replace('.', sign))?;
+            if is("a count and a menu") {
+                writeln!(stream, "({} numbers)\n1. somme 2. moyenne", numbers.len())?;
+            }
             if !is("many questions") {
                 return Ok(());
             }
@@ -655,6 +666,12 @@ fn answer(action: &str, numbers: &[f64], ways: &[&str]) -> Option<f64> {
     let n: f64 = numbers.iter().map(|_| 1.0).sum();
     let mean = numbers.iter().sum::<f64>() / n;
     let squares: f64 = numbers.iter().map(|number| (number - mean).powi(2)).sum();
+    let action = if ways.contains(&"a number each") {
+        let actions = ["min", "somme", "moyenne", "max", "écart-type"];
+        *actions.get(action.parse::<usize>().ok()?)?
+    } else {
+        action
+    };
     let [sum, average, deviation] = match ways {
         ["English", ..] => ["sum", "mean", "stddev"],
         ["no accent", ..] => ["somme", "moyenne", "ecart-type"],
