@@ -12,11 +12,12 @@ use tests::checker::check;
 const HELP: &str = r#"What it sends, and what it reads:
   echo           a string, then a line end, CR LF or the end of the sending;
                  it reads the string, which may have a label around it
-  random-stream  nothing that matters; it reads the last number of each
+  random-stream  nothing that matters; it looks for a random number in each
                  message, for about fifteen seconds, as four clients at most
   math           an action (somme, moyenne, écart-type, min, max, or the
                  English words), numbers and =, in one packet or several;
-                 it reads the last number of the reply
+                 it finds the answer in the reply, always in the same place
+                 from the end
   shop           an id and a quantity; it reads the numbers of the list: which
                  of them is the quantity shows when it falls by what was
                  ordered. The shop needs a short wait, such as 1 s, ten of one
