@@ -75,6 +75,8 @@ pub struct Shop {
     products: Vec<Product>,
     /// How many numbers a list has at least.
     numbers: usize,
+    /// Whether it sells more than there is.
+    oversells: bool,
     /// The fewest that were left in any list.
     lowest: i64,
     /// Whether nothing comes any more.
@@ -121,7 +123,8 @@ impl Exercise for Shop {
             let (id, before) = shop.least(&list)?;
             shop.buy(&mut buyers, id, before + 1)?;
             let after = shop.left(id)?;
-            ensure(after == before, || {
+            shop.oversells = after != before;
+            ensure(!shop.oversells, || {
                 buyers[0]
                     .failure("an answer, and the same quantity")
                     .hint(true, format!("there were {before}, and then {after}"))
@@ -159,6 +162,7 @@ impl Exercise for Shop {
             })
         }),
         ("two buyers of all that is left: one gets it", |shop| {
+            shop.need_refusals()?;
             let (mut buyers, list) = shop.lists(3)?;
             let (id, left) = shop.least(&list)?;
             // Both wait while another order is carried out, and are let in together.
@@ -177,6 +181,7 @@ impl Exercise for Shop {
         }),
         ("nothing is ever below zero", |shop| {
             shop.dialect()?;
+            shop.need_refusals()?;
             shop.list()?;
             let lowest = shop.lowest;
             ensure(lowest >= 0, || Failure::new("no quantity below 0 in any list", lowest))
@@ -240,8 +245,8 @@ impl Shop {
     pub fn new(target: Target, example: Option<&str>) -> Result<Self> {
         let example = example.map(order_of_example).transpose()?;
         let (dialect, delay, products) = (None, Duration::ZERO, Vec::new());
-        let (numbers, lowest, is_stuck) = (4, 0, false); // Two products or more.
-        Ok(Self { target, example, dialect, delay, products, numbers, lowest, is_stuck })
+        let (numbers, oversells, lowest, is_stuck) = (4, false, 0, false); // Two products or more.
+        Ok(Self { target, example, dialect, delay, products, numbers, oversells, lowest, is_stuck })
     }
 
     fn dialect(&self) -> Outcome<&Dialect> {
@@ -262,6 +267,10 @@ impl Shop {
     /// A shop that is too fast has a lock that cannot be told by the clock.
     fn need_delay(&self) -> Outcome {
         need(self.delay >= MIN_DELAY, "no list took 0.2 s or more")
+    }
+
+    fn need_refusals(&self) -> Outcome {
+        need(!self.oversells, "an order of too many was carried out")
     }
 
     /// Whether a list and an order, which together take so many delays, wait for each other.

@@ -425,9 +425,10 @@ pub fn numbers(text: &str, are_decimal: bool) -> Vec<(usize, &str)> {
     while let Some(distance) = text[end..].find(|char: char| char.is_ascii_digit()) {
         let mut start = end + distance;
         end = start + digits(start);
-        // In `1-Clavier` and `a-1` it is no sign.
+        // In `1-Clavier`, `a-1` and `)-1` it is no sign.
+        let is_word = |char: char| char.is_alphanumeric() || char == ')';
         let before = text[..start].strip_suffix('-');
-        start -= usize::from(before.is_some_and(|text| !text.ends_with(char::is_alphanumeric)));
+        start -= usize::from(before.is_some_and(|text| !text.ends_with(is_word)));
         if are_decimal && text[end..].starts_with(['.', ',']) && digits(end + 1) > 0 {
             end += 1 + digits(end + 1);
         }

@@ -379,6 +379,11 @@ fn a_failure_of_the_others_says_what_came_with_a_hint_that_is_true() {
              --say \"ecart",
         ),
         ("shop", shop(&["reads as it writes"]), "or does it wait for a lock that it holds?\n"),
+        (
+            "shop",
+            shop(&["sells what it has not"]),
+            "- nothing is ever below zero: not tried, an order of too many was carried out\n",
+        ),
         ("shop", shop(&["keeps the lock"]), "or does it wait for a lock that it holds?\n"),
         ("shop", shop(&["waits for the client"]), "it must come unasked\n- an order is"),
         (
