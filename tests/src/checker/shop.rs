@@ -21,6 +21,9 @@ const MIN_DELAY: Duration = Duration::from_millis(200);
 /// How many of a product are enough for all checks.
 const ENOUGH: i64 = 8;
 
+/// How many numbers of a list are looked at.
+const MAX_NUMBERS: usize = 1000;
+
 /// How many numbers after a product's id its quantity may come, or before it.
 const FAR: usize = 8;
 
@@ -512,6 +515,7 @@ fn order_of_example(example: &str) -> Result<String> {
     Ok(order)
 }
 
+/// The numbers of a list, as many as are looked at.
 fn cells(text: &str) -> Vec<Cell> {
     let mut end = 0;
     let cell = |(start, number): (usize, &str)| {
@@ -519,7 +523,7 @@ fn cells(text: &str) -> Vec<Cell> {
         end = start + number.len();
         Some((letters, number.parse().ok()?))
     };
-    numbers(text, false).into_iter().filter_map(cell).collect()
+    numbers(text, false).into_iter().filter_map(cell).take(MAX_NUMBERS).collect()
 }
 
 /// What are likely to be ids: 1, if there is one, and what the line in the middle begins with, for

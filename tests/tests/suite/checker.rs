@@ -414,6 +414,7 @@ fn whatever_the_server_does_the_run_ends_and_shows_no_control_character() {
                     serve(true, |stream| drip(stream, b"1\t9223372036854775807\tx\n\n", SECOND)),
                 ),
                 (example, serve(true, |stream| drip(stream, b"1\n", SECOND / 4))),
+                (example, serve(true, |stream| drip(stream, b"1 2 1\n", Duration::ZERO))),
             ] {
                 scope.spawn(move || {
                     let began = Instant::now();
