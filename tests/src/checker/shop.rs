@@ -2,11 +2,14 @@
 //! quantity shows when it falls by what was ordered, and an order was carried out if a later list
 //! shows it.
 
+mod list;
+
 use std::slice;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use self::list::{Cell, Product, cells, likely_ids, ordered};
 use super::talk::{
     ANSWER, Check, Client, Exercise, Failure, GUESS, LEARN, Outcome, Stop, Target, ensure, need,
     not_tried, numbers, wait,
@@ -20,12 +23,6 @@ const MIN_DELAY: Duration = Duration::from_millis(200);
 
 /// How many of a product are enough for all checks.
 const ENOUGH: i64 = 8;
-
-/// How many numbers of a list are looked at.
-const MAX_NUMBERS: usize = 1000;
-
-/// How many numbers after a product's id its quantity may come, or before it.
-const FAR: usize = 8;
 
 /// How many delays of the server a run may take, and how many of them the guesses.
 const DELAYS: u32 = 80;
@@ -43,19 +40,6 @@ const HELD: &str = "does each client have a thread of its own? \
 const NO_WAIT: &str = "is there a wait between the check and the change?";
 const OVERLAP: &str = "the order's wait and the list's overlap: is each inside its lock?";
 const SAY: &str = "show how three of product 1 are ordered, such as --say '1 3\\n'";
-
-/// A number of a list, and the letters between it and the one before it.
-type Cell = (String, i64);
-
-/// A product, and how its quantity is found in a list.
-struct Product {
-    id: i64,
-    /// The numbers from its id to its quantity, or the other way round, and the letters between
-    /// them. The quantity itself is `None`.
-    cells: Vec<(String, Option<i64>)>,
-    /// How many places before it look the same.
-    before: usize,
-}
 
 /// What was learnt from the first order that a later list shows.
 struct Dialect {
@@ -393,7 +377,17 @@ impl Shop {
             list = self.list()?.1;
             self.products.extend(ordered(&before, &list, id, 1));
         }
-        Ok(())
+        let mut spans: Vec<_> = self.products.iter().filter_map(|it| it.span(&list)).collect();
+        spans.sort_by_key(|span| span.start);
+        let are_apart = spans.windows(2).all(|pair| pair[0].end <= pair[1].start);
+        if !are_apart {
+            self.dialect = None;
+        }
+        ensure(are_apart, || {
+            let got = format!("another one falls when product {first} is ordered");
+            Failure::new("that the quantity of the product that is ordered falls", got)
+                .hint(true, "is an id taken for an index?")
+        })
     }
 
     /// Waits for the answer to the first order. Where something comes at once, the answer itself
@@ -513,71 +507,4 @@ fn order_of_example(example: &str) -> Result<String> {
         order.replace_range(end - 1..end, name);
     }
     Ok(order)
-}
-
-/// The numbers of a list, as many as are looked at.
-fn cells(text: &str) -> Vec<Cell> {
-    let mut end = 0;
-    let cell = |(start, number): (usize, &str)| {
-        let letters = text[end..start].chars().filter(|char| char.is_alphabetic()).collect();
-        end = start + number.len();
-        Some((letters, number.parse().ok()?))
-    };
-    numbers(text, false).into_iter().filter_map(cell).take(MAX_NUMBERS).collect()
-}
-
-/// What are likely to be ids: 1, if there is one, and what the line in the middle begins with, for
-/// other lines may stand above and below the products.
-fn likely_ids(list: &str) -> Vec<i64> {
-    let first = |line: &str| Some(cells(line).first()?.1);
-    let firsts: Vec<i64> = list.lines().filter_map(first).collect();
-    let one = cells(list).into_iter().map(|(_, number)| number).find(|number| *number == 1);
-    let mut ids: Vec<i64> = one.into_iter().chain(firsts.get(firsts.len() / 2).copied()).collect();
-    ids.dedup();
-    ids
-}
-
-/// The product whose quantity has fallen by what was ordered.
-fn ordered(before: &[Cell], after: &[Cell], id: i64, quantity: i64) -> Option<Product> {
-    let places = (0..before.len()).filter(|place| before[*place].1 == id);
-    let pairs = places.flat_map(|place| (0..before.len()).map(move |at| (place, at)));
-    let products = pairs.filter(|(place, at)| (1..=FAR).contains(&place.abs_diff(*at)));
-    let fallen = products.filter_map(|(place, at)| {
-        let (product, left) = (Product::at(before, place, at)?, before[at].1);
-        let has_fallen = left.checked_sub(product.left(after)?) == Some(quantity);
-        // A total has fallen, too, but is greater. An id may be another one's quantity.
-        has_fallen.then_some(((left, place.abs_diff(at), place > at), product))
-    });
-    fallen.min_by_key(|(key, _)| *key).map(|(_, product)| product)
-}
-
-impl Product {
-    /// The product whose id and quantity stand at these places.
-    fn at(list: &[Cell], id: usize, quantity: usize) -> Option<Self> {
-        let start = id.min(quantity);
-        let masked = |at: usize| (list[at].0.clone(), Some(list[at].1).filter(|_| at != quantity));
-        let cells = (start..=id.max(quantity)).map(masked).collect();
-        let mut product = Self { id: list[id].1, cells, before: 0 };
-        product.before = product.places(list).iter().position(|place| *place == start)?;
-        Some(product)
-    }
-
-    /// Where a list looks as it does from this product's id to its quantity.
-    fn places(&self, list: &[Cell]) -> Vec<usize> {
-        let is_alike = |(_, window): &(usize, &[Cell])| {
-            let mut pairs = self.cells.iter().zip(*window).enumerate();
-            pairs.all(|(index, ((letters, number), there))| {
-                (index == 0 || *letters == there.0) && number.is_none_or(|it| it == there.1)
-            })
-        };
-        let windows = list.windows(self.cells.len()).enumerate();
-        windows.filter(is_alike).map(|(place, _)| place).collect()
-    }
-
-    /// How many a list shows; `None` if the product is missing.
-    fn left(&self, list: &[Cell]) -> Option<i64> {
-        let quantity = self.cells.iter().position(|(_, number)| number.is_none())?;
-        let place = *self.places(list).get(self.before)?;
-        Some(list[place + quantity].1)
-    }
 }

@@ -384,6 +384,12 @@ fn a_failure_of_the_others_says_what_came_with_a_hint_that_is_true() {
             shop(&["sells what it has not"]),
             "- nothing is ever below zero: not tried, an order of too many was carried out\n",
         ),
+        (
+            "shop",
+            shop(&["takes the id for an index"]),
+            "         got: another one falls when product 1 is ordered\n        hint: is an id taken \
+             for an index?\n- an order takes the time of a list: not tried, no order",
+        ),
         ("shop", shop(&["keeps the lock"]), "or does it wait for a lock that it holds?\n"),
         ("shop", shop(&["waits for the client"]), "it must come unasked\n- an order is"),
         (
@@ -791,7 +797,9 @@ fn shop(ways: &'static [&'static str]) -> String {
         let find = |stock: &[Product]| {
             let order = order.as_ref().ok()?;
             let is_enough = |quantity| quantity >= order.quantity || is("sells what it has not");
-            stock.iter().position(|product| product.id == order.id && is_enough(product.quantity))
+            let shift = u32::from(is("takes the id for an index"));
+            let is_it = |product: &Product| product.id == order.id + shift;
+            stock.iter().position(|product| is_it(product) && is_enough(product.quantity))
         };
         let early = is("checks under the read lock").then(|| {
             let stock = stock.read().unwrap();
