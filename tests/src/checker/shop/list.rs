@@ -54,7 +54,7 @@ pub fn ordered(before: &[Cell], after: &[Cell], id: i64, quantity: i64) -> Optio
     let fallen = products.filter_map(|(place, at)| {
         let (product, left) = (Product::at(before, place, at)?, before[at].1);
         let has_fallen = left.checked_sub(product.left(after)?) == Some(quantity);
-        // A total has fallen, too, but is greater. An id may be another one's quantity.
+        // A total falls, too, but is greater. What looks like the id further away may be a quantity.
         has_fallen.then_some(((left, place.abs_diff(at), place > at), product))
     });
     fallen.min_by_key(|(key, _)| *key).map(|(_, product)| product)
