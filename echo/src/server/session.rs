@@ -191,7 +191,11 @@ mod tests {
     #[test]
     fn after_an_error_a_client_that_goes_on_sending_is_left_after_a_second() {
         let (session, mut client) = session(Duration::from_secs(30));
-        let sender = thread::spawn(move || while client.write_all(b"x").is_ok() {});
+        let sender = thread::spawn(move || {
+            while client.write_all(b"x").is_ok() {
+                thread::sleep(Duration::from_millis(10));
+            }
+        });
         let began = Instant::now();
         session.serve(|_| bail!("it broke the protocol"));
         let took = began.elapsed().as_secs_f64();
