@@ -97,9 +97,10 @@ impl Exercise for Shop {
         }),
         ("four lists at once take the time of one", |shop| {
             shop.need_delay()?;
-            let began = Instant::now();
-            let (clients, _) = shop.lists(4)?;
-            let took = shop.delays(began, &clients);
+            let mut took = shop.four_lists()?;
+            if took >= 2.5 {
+                took = shop.four_lists()?; // Where a machine was busy, another four are faster.
+            }
             ensure(took < 2.5, || {
                 Failure::new("four lists in the time of one", times(took))
                     .hint(took > 3.5, "one after the other: is it a write lock?")
@@ -317,6 +318,13 @@ impl Shop {
             self.delay = took.clamp(Duration::from_millis(1), least);
         }
         Ok((clients, lists.into_iter().next().unwrap_or_default()))
+    }
+
+    /// How many delays four lists at once take.
+    fn four_lists(&mut self) -> Outcome<f64> {
+        let began = Instant::now();
+        let (clients, _) = self.lists(4)?;
+        Ok(self.delays(began, &clients))
     }
 
     /// Finds out how an order is written, and where the quantities of two products are, of one of
