@@ -13,8 +13,8 @@ use shop::{Order, Product};
 use tests::checker::{Report, check};
 use tests::{Program, Server, program, refusing_addr};
 
-/// How long the shops of this file take.
-const DELAY: Duration = Duration::from_millis(300);
+/// How long the shops of this file take: longer where it takes longer to connect.
+const DELAY: Duration = Duration::from_millis(if cfg!(windows) { 600 } else { 300 });
 
 const SECOND: Duration = Duration::from_secs(1);
 
