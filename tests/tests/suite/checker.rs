@@ -338,24 +338,7 @@ fn a_failure_of_the_others_says_what_came_with_a_hint_that_is_true() {
         }
         Ok(())
     };
-    let never_closes = |mut stream: TcpStream| {
-        for index in 0_u32.. {
-            writeln!(stream, "{}", index * 7919 % 97)?;
-            thread::sleep(SECOND);
-            stream.set_nonblocking(true)?;
-            if matches!(stream.read(&mut [0; 4096]), Ok(0)) {
-                break;
-            }
-            stream.set_nonblocking(false)?;
-        }
-        drip(stream, b"", SECOND)
-    };
     let cases = [
-        (
-            "random-stream",
-            serve(true, never_closes),
-            "    expected: the end of the stream\n         got: nothing for 2.",
-        ),
         ("random-stream", serve(true, shared_ticker), "hint: do all clients share one ticker?"),
         (
             "math",
