@@ -165,6 +165,9 @@ impl Exercise for Shop {
                 let got = format!("{}, and {left} left of {all}", answers.join(" and "));
                 Failure::new("that one of them gets it, and 0 left", got)
                     .hint(left < 0, "are check and change under one write lock?")
+            })?;
+            ensure(buyers[0].text() != buyers[1].text(), || {
+                buyers[1].failure("a confirmation for one of them, and an error for the other")
             })
         }),
         ("nothing is ever below zero", |shop| {

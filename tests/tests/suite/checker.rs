@@ -209,6 +209,7 @@ fn each_mistake_fails_its_own_checks() {
         ("shop", shop(&["lists under the write lock"]), &["four lists"]),
         ("shop", shop(&["lists under no lock"]), &["a list that comes", "an order that comes"]),
         ("shop", shop(&["waits after the list"]), &["an order that comes"]),
+        ("shop", shop(&["always confirms"]), &["two buyers"]),
         (
             "shop",
             shop(&["orders at once"]),
@@ -786,7 +787,7 @@ fn shop(ways: &'static [&'static str]) -> String {
             drop(stock.read());
         }
         let (Some(found), Ok(order)) = (found, &order) else {
-            return writeln!(stream, "sorry");
+            return writeln!(stream, "{}", if is("always confirms") { "sold" } else { "sorry" });
         };
         if !is("orders at once") {
             wait();
