@@ -72,7 +72,8 @@ impl Client {
             let server = cli::command(exercise, "server");
             let hint = match error.kind() {
                 ErrorKind::ConnectionRefused => {
-                    let quote = if addr.starts_with('[') { "'" } else { "" }; // In zsh, a pattern.
+                    // To zsh, a bare `[::1]:7001` is a pattern.
+                    let quote = if addr.starts_with('[') { "'" } else { "" };
                     format!("\nstart the server with: {server} -- --addr {quote}{addr}{quote}")
                 }
                 _ => String::new(),

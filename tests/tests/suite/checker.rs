@@ -138,7 +138,7 @@ fn what_cannot_be_guessed_is_shown_by_an_example() {
                 assert_eq!(report.asked, [""; 0], "{text}");
             });
         }
-        // A guess is none that would be right by chance, with the numbers the other way round.
+        // A guess with the id for the quantity, and the other way round, is not taken for right.
         scope.spawn(|| {
             let (_, text) = checked("shop", &shop(&["as many x what"]), None);
             assert!(text.contains("✘ an order is carried out"), "{text}");

@@ -9,7 +9,7 @@ use super::super::talk::numbers;
 const MAX_NUMBERS: usize = 1000;
 
 /// How many numbers after a product's id its quantity may come, or before it.
-const FAR: usize = 8;
+const MAX_DISTANCE: usize = 8;
 
 /// A number of a list, and the letters between it and the one before it.
 pub type Cell = (String, i64);
@@ -50,7 +50,7 @@ pub fn likely_ids(list: &str) -> Vec<i64> {
 pub fn ordered(before: &[Cell], after: &[Cell], id: i64, quantity: i64) -> Option<Product> {
     let places = (0..before.len()).filter(|place| before[*place].1 == id);
     let pairs = places.flat_map(|place| (0..before.len()).map(move |at| (place, at)));
-    let products = pairs.filter(|(place, at)| (1..=FAR).contains(&place.abs_diff(*at)));
+    let products = pairs.filter(|(place, at)| (1..=MAX_DISTANCE).contains(&place.abs_diff(*at)));
     let fallen = products.filter_map(|(place, at)| {
         let (product, left) = (Product::at(before, place, at)?, before[at].1);
         let has_fallen = left.checked_sub(product.left(after)?) == Some(quantity);
